@@ -39,6 +39,7 @@ enum backend_caps {
 	BACKEND_TOMBSTONE = 1u << 4,          /* a removed name stays taken for a while */
 	BACKEND_LOCAL     = 1u << 5,          /* never waits for a network: may be called where waiting is forbidden */
 	BACKEND_SIZES     = 1u << 6,          /* stat() knows the true size for free */
+	BACKEND_CASELESS  = 1u << 7,          /* names that differ only in case are one key (Azure) */
 };
 
 enum entry_flags {                            /* emitted all the same: the caller counts and names them */
