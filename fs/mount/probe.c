@@ -4,6 +4,7 @@
  * written, and no value is read. */
 #include "fs/mount/probe.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,12 +18,28 @@ static void probe_warn(const char *sentence, void *arg)
 	log_line(LOG_LEVEL_WARNING, "%s", sentence);
 }
 
-static void probe_say(bool may, const char *what, const char *sentence, void *arg)
+struct findings {
+	bool listed, read_refused;
+};
+
+static void finding_print(bool may, const char *what, const char *sentence)
 {
 	printf("  %c %-8s %s\n", may ? '+' : '-', what, sentence);
 }
 
-static void probe_keys(const struct listing *l)
+/* From the module.  What it thinks of listing is not needed: that was tried. */
+static void probe_say(bool may, const char *what, const char *sentence, void *arg)
+{
+	struct findings *f = arg;
+
+	if (strcmp(what, "list") == 0)
+		return;
+	if (strcmp(what, "read") == 0)
+		f->read_refused = !may;
+	finding_print(may, what, sentence);
+}
+
+static void keys_print(const struct listing *l)
 {
 	size_t keys = 0, others = 0;
 	char text[96];
@@ -34,44 +51,49 @@ static void probe_keys(const struct listing *l)
 			others++;
 	int n = snprintf(text, sizeof text, "%zu %s", keys, keys == 1 ? "key" : "keys");
 	if (others > 0)
-		snprintf(text + n, sizeof text - (size_t)n, ", and %zu %s that no key can have", others,
-		         others == 1 ? "name" : "names");
-	probe_say(true, "list", text, NULL);
+		snprintf(text + n, sizeof text - (size_t)n, ", and %zu %s not shown as %s", others,
+		         others == 1 ? "other entry that is" : "other entries that are", others == 1 ? "a key" : "keys");
+	finding_print(true, "list", text);
 }
 
 /* What the kind of store can do at all; the login's own rights are the module's to tell. */
-static void probe_caps(unsigned caps)
+static void caps_print(unsigned caps)
 {
 	if (!(caps & BACKEND_READ))
-		probe_say(false, "read", "this kind of store never hands out a value", NULL);
+		finding_print(false, "read", "this kind of store never hands out a value");
 	if (!(caps & BACKEND_WRITE))
-		probe_say(false, "create", "this kind of store takes no keys", NULL);
+		finding_print(false, "write", "this kind of store takes no keys");
 	else if (!(caps & BACKEND_REPLACE))
-		probe_say(true, "replace", "by delete and create: a power cut in between can leave the key absent", NULL);
+		finding_print(true, "replace", "by removing and creating: a power cut in between can leave the key absent");
 	if (caps & BACKEND_TOMBSTONE)
-		probe_say(true, "delete", "but the name stays taken for a while", NULL);
+		finding_print(true, "delete", "but the name stays taken for a while");
 }
 
 static int store_probe(const struct mount_options *o, struct store *s, struct error *err)
 {
 	struct call c = call_in(o->timeout, NULL);
 	struct listing l = { NULL, 0 };
+	struct findings f = { false, false };
 	int r = s->ops->status(s->handle, &c, err);
 
 	if (r != 0)
 		return r;
 	printf("%s: %s\n", s->where, s->label);
-	probe_say(true, "connect", "the store answers and accepts us", NULL);
+	finding_print(true, "connect", "the store answers and accepts us");
 	r = store_list(s, &c, "", &l, err);
+	f.listed = r == 0;
 	if (r == 0)
-		probe_keys(&l);
+		keys_print(&l);
 	else if (error_refused(err->code))
-		probe_say(false, "list", err->text, NULL);
+		finding_print(false, "list", err->text);
 	else
 		return r;
 	listing_free(&l);
-	probe_caps(store_caps(s));
-	return s->ops->probe != NULL ? s->ops->probe(s->handle, &c, probe_say, NULL, err) : 0;
+	caps_print(store_caps(s));
+	r = s->ops->probe != NULL ? s->ops->probe(s->handle, &c, probe_say, &f, err) : 0;
+	if (r == 0 && !f.listed && f.read_refused)
+		return error_set(err, EACCES, "%s: this login may neither list nor read", s->where);
+	return r;
 }
 
 static int source_probe(const struct mount_options *o, const struct mount_source *source)
