@@ -38,6 +38,7 @@ struct http_options {                         /* texts are copied */
  * call.  After the last fork. */
 int http_open(const struct http_options *o, struct http **ret, struct error *err);
 void http_close(struct http *h);              /* no call may be inside; accepts NULL */
+const char *http_label(const struct http *h);
 
 struct http_header {
 	const char *name;                     /* "Authorization" */
