@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * kesfs-migrate: copies the keys of one key store to another one.  Here is only the order of the steps. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "fs/log.h"
+#include "fs/migrate/ask.h"
+#include "fs/migrate/backup.h"
+#include "fs/migrate/copy.h"
+#include "fs/migrate/list.h"
+#include "fs/migrate/plan.h"
+#include "fs/migrate/report.h"
+#include "fs/migrate/run.h"
+#include "fs/migrate/signals.h"
+
+/* A signal before the first phase: whatever waits in a call of the main thread is cancelled. */
+static void signal_early(unsigned count, void *arg)
+{
+	struct run *run = arg;
+
+	(void)count;
+	atomic_store(&run->stopping, true);
+	cancel_request(&run->stop);
+}
+
+static int write_keys(struct run *run, struct error *err)
+{
+	int r = run->options.mode == MODE_FORCE ? ask_replace(run, err) : 0;
+
+	/* Settled by the plan: shown before the first key is written. */
+	if (r == 0 && run->backup.open)
+		r = backup_run(run, err);
+	return r == 0 ? copy_run(run, err) : r;
+}
+
+/* A dry run and a comparison show all keys in order once everything is known. */
+static void show_in_order(struct run *run)
+{
+	const struct migrate_options *o = &run->options;
+
+	for (size_t i = 0; i < run->count; i++)
+		if (o->dry_run || o->action == ACTION_CHECK || run->items[i].outcome == OUTCOME_PENDING)
+			report_item(run->report, &run->items[i]);
+}
+
+static int run_steps(struct run *run, struct error *err)
+{
+	const struct migrate_options *o = &run->options;
+
+	signals_tell(run->signals, signal_early, run);
+	int r = selection_new(o, &run->selection, err);
+	if (r == 0)
+		r = plan_open(run, err);
+	if (r == 0 && o->action == ACTION_LIST)
+		return list_run(run, err);
+	if (r == 0)
+		r = plan_make(run, err);
+	signals_tell(run->signals, signal_early, run);
+	if (r == 0 && o->action == ACTION_COPY && !o->dry_run && !run->blocked && !atomic_load(&run->stopping))
+		r = write_keys(run, err);
+	show_in_order(run);
+	return r;
+}
+
+/* The status of a run that err ended early. */
+static int failure_status(struct run *run, int r)
+{
+	if (signals_first(run->signals) != 0)
+		return STATUS_SIGNAL + signals_first(run->signals);
+	return r == -ECANCELED ? STATUS_REMAIN : status_of_error(-r);
+}
+
+static int run_whole(struct run *run)
+{
+	struct error err = ERROR_INIT, out = ERROR_INIT;
+	bool locked;
+	int r = secret_setup(&locked, &err), status;
+
+	if (r == 0 && !locked)
+		report_note(run->report, "warning: the memory for keys could not be locked, so they might be swapped out; raise the "
+			    "limit (ulimit -l)");
+	if (r == 0)
+		r = run_steps(run, &err);
+	status = run_status(run);
+	if (r != 0)
+		status = status_worse(status, failure_status(run, r));
+	if (report_flush(run->report, &out) != 0 && r == 0) {
+		r = -out.code;
+		err = out;
+		status = status_worse(status, STATUS_ERROR);
+	}
+	report_summary(run->report, run, status, r != 0 ? &err : NULL);
+	if (report_flush(run->report, &out) != 0)
+		status = status_worse(status, STATUS_ERROR);
+	return status;
+}
+
+static void run_free(struct run *run)
+{
+	side_close(&run->backup);
+	side_close(&run->target);
+	side_close(&run->source);
+	for (size_t i = 0; i < run->count; i++) {
+		free(run->items[i].name);
+		free(run->items[i].reason);
+	}
+	free(run->items);
+	selection_free(run->selection);
+	signals_free(run->signals);
+	cancel_destroy(&run->stop);
+	report_free(run->report);
+	options_free(&run->options);
+}
+
+static int fail(const struct error *err, int status)
+{
+	fprintf(stderr, "kesfs-migrate: %s\n", err->text);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	struct run run = { .started = call_now() };
+	struct error err = ERROR_INIT;
+
+	log_setup("kesfs-migrate");
+	int r = options_parse(argc, argv, &run.options, &err);
+	if (r != 0)
+		return r > 0 ? (fflush(stdout) == 0 ? STATUS_DONE : STATUS_ERROR) : fail(&err, STATUS_USAGE);
+	cancel_init(&run.stop);
+	r = signals_start(&run.signals, &err);
+	if (r != 0)
+		return fail(&err, STATUS_ERROR);
+	int status = STATUS_USAGE;
+	if (report_new(&run.options, &run.report, &err) == 0)
+		status = run_whole(&run);
+	else
+		fail(&err, status);
+	run_free(&run);
+	return status;
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a settled key does to the run, and how the run ends. */
+#include "fs/migrate/run.h"
+
+#include "fs/migrate/report.h"
+#include "fs/migrate/signals.h"
+
+/* A side that has refused so many keys and taken none will not take the rest either. */
+enum { REFUSED_ENOUGH = 64 };
+
+static bool side_hopeless(const struct side *s)
+{
+	return s->open && ((s->reads_refused >= REFUSED_ENOUGH && s->reads_done == 0) ||
+			   (s->writes_refused >= REFUSED_ENOUGH && s->writes_done == 0));
+}
+
+void run_settled(struct run *run, struct item *item)
+{
+	tally_add(&run->tally, item);
+	/* A plan or a comparison shows its keys in order, at the end. */
+	if (run->options.action == ACTION_COPY && !run->options.dry_run)
+		report_item(run->report, item);
+	if (!outcome_failure(item->outcome))
+		return;
+	if (run->options.max_errors > 0 && atomic_load(&run->tally.failures) >= run->options.max_errors)
+		atomic_store(&run->stopping, true);
+	if (side_hopeless(&run->source) || side_hopeless(&run->target))
+		atomic_store(&run->stopping, true);
+}
+
+size_t run_pending(const struct run *run)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < run->count; i++)
+		n += run->items[i].outcome == OUTCOME_PENDING;
+	return n;
+}
+
+static bool no_key_at_all(const struct run *run)
+{
+	const struct tally *t = &run->tally;
+
+	return run->count > 0 && tally_count(t, OUTCOME_FOREIGN) + tally_count(t, OUTCOME_DELETED) == run->count;
+}
+
+int run_status(struct run *run)
+{
+	const struct tally *t = &run->tally;
+	int signal = signals_first(run->signals);
+	/* What an ended run left undone because of failures will be done by the next one. */
+	bool left = !run->options.dry_run && !run->blocked && run_pending(run) > 0;
+	const struct { bool applies; int status; } rules[] = {
+		{ no_key_at_all(run) || tally_count(t, OUTCOME_MISSING) > 0, STATUS_EMPTY },
+		{ tally_count(t, OUTCOME_LOST) > 0, STATUS_LOST },
+		{ signal != 0, STATUS_SIGNAL + signal },
+		{ side_refused(&run->source) || side_refused(&run->target) || side_refused(&run->backup), STATUS_REFUSED },
+		{ atomic_load(&t->other) > 0, STATUS_ERROR },
+		{ atomic_load(&t->passing) > 0 || left, STATUS_PASSING },
+		{ tally_count(t, OUTCOME_CONFLICT) + tally_count(t, OUTCOME_DAMAGED) + tally_count(t, OUTCOME_UNFIT) +
+		  tally_count(t, OUTCOME_ABSENT) > 0, STATUS_REMAIN },
+	};
+	int status = STATUS_DONE;
+
+	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)
+		if (rules[i].applies)
+			status = status_worse(status, rules[i].status);
+	return status;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What one run of kesfs-migrate knows: its options, sides, keys and counts.  Not a global: main() owns it. */
+#ifndef KESFS_FS_MIGRATE_RUN_H
+#define KESFS_FS_MIGRATE_RUN_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "backends/call.h"
+#include "fs/migrate/options.h"
+#include "fs/migrate/outcome.h"
+#include "fs/migrate/selection.h"
+#include "fs/migrate/side.h"
+
+struct detail;
+struct report;
+struct signals;
+
+struct run {
+	struct migrate_options options;
+	struct selection *selection;
+	struct side source, target, backup;
+	struct report *report;
+	struct signals *signals;
+
+	struct item *items;                   /* sorted by name */
+	size_t count, room;
+
+	char **target_names;                  /* only during the plan, and only of a target that does not tell case apart */
+	size_t target_name_count;
+
+	struct detail *details;               /* only during --list: one for each item */
+
+	struct tally tally;                   /* of settled items */
+	bool blocked;                         /* the plan forbids writing */
+	atomic_bool stopping;                 /* start no new key: a signal, --max-errors, or a side that only refuses */
+	atomic_bool no_replace;               /* a key was lost, or its backup: start no other replace */
+	struct cancel stop;                   /* requested with the first signal: ends waiting, and calls that write nothing */
+	int64_t started;                      /* monotonic ns */
+};
+
+/* Count a settled item, show it, and stop the run where --max-errors or a refusing side says so. */
+void run_settled(struct run *run, struct item *item);
+/* The exit status that outcomes, sides and signals make. */
+int run_status(struct run *run);
+/* Items that no phase got to. */
+size_t run_pending(const struct run *run);
+
+#endif

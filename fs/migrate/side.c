@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Every call of a run goes through here, so that patience and counting are the same for all of them. */
+#include "fs/migrate/side.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "fs/migrate/outcome.h"
+
+/* A listing of a million names may take its time; a replace that has begun may have to put a key back, for which
+ * keystores.md 18 wants two minutes at least. */
+static const double LIST_SECONDS = 900, REPLACE_SECONDS = 300;
+/* Throttling slows a run down.  Only a store that has said nothing else for so long fails a key. */
+static const int64_t THROTTLE_PATIENCE = INT64_C(900) * 1000000000;
+static const int64_t PAUSE_FIRST = 250000000, PAUSE_MAX = INT64_C(8000000000);
+
+static int open_failed(struct side *s, const char *where, int r, struct error *err)
+{
+	struct stat st;
+
+	/* A configuration that cannot be read is a wrong command line; a directory that cannot be is a store that refuses. */
+	if (r == -EACCES && stat(where, &st) == 0 && S_ISREG(st.st_mode))
+		err->code = EINVAL;
+	error_prefix(err, "%s", s->word);
+	return -err->code;
+}
+
+static int side_learn(struct side *s, struct cancel *cancel, struct error *err)
+{
+	struct call call = call_in(s->timeout, cancel);
+	int r = s->store.ops->status(s->store.handle, &call, err);
+
+	s->caps = store_caps(&s->store);
+	if (r == 0 && s->store.ops->identity != NULL)
+		r = s->store.ops->identity(s->store.handle, &call, &s->identity, err);
+	if (r == 0 && s->role == ROLE_SOURCE && !(s->caps & BACKEND_READ))
+		r = error_set(err, EINVAL, "%s never hands out a key, so nothing can be copied from it", side_label(s));
+	if (r == 0 && s->role == ROLE_BACKUP && !(s->caps & BACKEND_READ))
+		r = error_set(err, EINVAL, "%s never hands out a key, so it is no backup", side_label(s));
+	return r;
+}
+
+int side_open(struct side *s, enum role role, const char *where, const struct migrate_options *o, bool write,
+	      struct cancel *cancel, void (*warn)(const char *sentence, void *arg), void *arg, struct error *err)
+{
+	static const char *const words[] = { "source", "target", "backup" };
+	struct backend_options options = {
+		.in_flight = (unsigned)o->transfers, .per_second = o->tpslimit, .write = write,
+		.create_store = write && role != ROLE_SOURCE && o->create,
+	};
+
+	*s = (struct side){ .role = role, .word = words[role], .timeout = o->timeout };
+	pthread_mutex_init(&s->pace_lock, NULL);
+	s->open = true;
+	int r = store_open(where, &options, warn, arg, &s->store, err);
+	if (r == -ENOENT && role != ROLE_SOURCE && o->create && !write) {
+		s->absent = true;
+		s->store.where = strdup(where);
+		s->caps = BACKEND_READ | BACKEND_WRITE | BACKEND_LOCAL;
+		return s->store.where != NULL ? 0 : error_set(err, ENOMEM, "no memory");
+	}
+	if (r == 0)
+		r = side_learn(s, cancel, err);
+	if (r != 0)
+		return open_failed(s, where, r, err);
+	/* Stores on the network keep the limit themselves, retries and logins included. */
+	if (o->tpslimit > 0 && (s->caps & BACKEND_LOCAL || s->store.mount))
+		s->pace = (int64_t)(1e9 / o->tpslimit);
+	return 0;
+}
+
+void side_close(struct side *s)
+{
+	if (!s->open)
+		return;
+	if (s->absent)
+		free(s->store.where);
+	else
+		store_close(&s->store);
+	free(s->identity);
+	pthread_mutex_destroy(&s->pace_lock);
+	*s = (struct side){ .open = false };
+}
+
+const char *side_label(const struct side *s)
+{
+	return s->store.label != NULL ? s->store.label : s->store.where;
+}
+
+bool side_local(const struct side *s)
+{
+	return s->caps & BACKEND_LOCAL;
+}
+
+bool side_refused(const struct side *s)
+{
+	return (s->reads_refused > 0 && s->reads_done == 0) || (s->writes_refused > 0 && s->writes_done == 0);
+}
+
+void side_counts(const struct side *s, struct backend_counts *ret)
+{
+	*ret = (struct backend_counts){ .requests = 0 };
+	if (s->open && !s->absent && s->store.ops->counts != NULL)
+		s->store.ops->counts(s->store.handle, ret);
+}
+
+int side_list(struct side *s, struct cancel *cancel, const char *prefix, struct listing *ret, struct error *err)
+{
+	struct call call = call_in(LIST_SECONDS, cancel);
+
+	*ret = (struct listing){ .count = 0 };
+	return s->absent ? 0 : store_list(&s->store, &call, prefix, ret, err);
+}
+
+/* Wait for this call's turn under --tpslimit. */
+static int pace_wait(struct side *s, struct cancel *cancel, struct error *err)
+{
+	if (s->pace == 0)
+		return 0;
+	pthread_mutex_lock(&s->pace_lock);
+	int64_t now = call_now(), turn = s->pace_next > now ? s->pace_next : now;
+	s->pace_next = turn + s->pace;
+	pthread_mutex_unlock(&s->pace_lock);
+	struct call call = { .deadline = INT64_MAX, .cancel = cancel };
+	if (turn > now && call_sleep(&call, turn - now, true) == -ECANCELED)
+		return error_set(err, ECANCELED, "cancelled before anything was sent");
+	return 0;
+}
+
+struct request {
+	struct side *side;
+	const char *name;
+	struct secret *out;
+	const struct secret *old, *value;
+	double seconds;
+	int (*send)(const struct request *q, const struct call *c, struct error *err);
+};
+
+static int send_get(const struct request *q, const struct call *c, struct error *err)
+{
+	return q->side->store.ops->get(q->side->store.handle, c, q->name, q->out, err);
+}
+
+static int send_create(const struct request *q, const struct call *c, struct error *err)
+{
+	return q->side->store.ops->create(q->side->store.handle, c, q->name, q->value, err);
+}
+
+static int send_replace(const struct request *q, const struct call *c, struct error *err)
+{
+	return q->side->store.ops->replace(q->side->store.handle, c, q->name, q->old, q->value, err);
+}
+
+static int send_remove(const struct request *q, const struct call *c, struct error *err)
+{
+	return q->side->store.ops->remove(q->side->store.handle, c, q->name, err);
+}
+
+static int request_send(const struct request *q, struct cancel *cancel, struct error *err)
+{
+	int64_t pause = PAUSE_FIRST, until = call_now() + THROTTLE_PATIENCE;
+
+	for (;;) {
+		int r = pace_wait(q->side, cancel, err);
+		if (r != 0)
+			return r;
+		struct call call = call_in(q->seconds, cancel);
+		r = q->send(q, &call, err);
+		if (r != -EAGAIN || call_now() > until)
+			return r;
+		/* Throttled: nothing was done, so all of these may be sent again. */
+		struct call patience = { .deadline = until, .cancel = cancel };
+		if (call_sleep(&patience, pause, true) != 0)
+			return r;
+		pause = pause * 2 < PAUSE_MAX ? pause * 2 : PAUSE_MAX;
+	}
+}
+
+static int count(int r, atomic_size_t *done, atomic_size_t *refused)
+{
+	if (r < 0 && error_refused(-r))
+		atomic_fetch_add_explicit(refused, 1, memory_order_relaxed);
+	else if (r == 0 || r == -ENOENT || r == -EEXIST)
+		atomic_fetch_add_explicit(done, 1, memory_order_relaxed);
+	return r;
+}
+
+int side_get(struct side *s, struct cancel *cancel, const char *name, struct secret *out, struct error *err)
+{
+	struct request q = { .side = s, .name = name, .out = out, .seconds = s->timeout, .send = send_get };
+
+	if (s->absent)
+		return error_set(err, ENOENT, "'%s' is not there yet", s->store.where);
+	if (!(s->caps & BACKEND_READ))
+		return error_set(err, EBADMSG, "%s never hands out a key, so it cannot be compared", side_label(s));
+	secret_wipe(out);
+	return count(request_send(&q, cancel, err), &s->reads_done, &s->reads_refused);
+}
+
+int side_create(struct side *s, struct cancel *cancel, const char *name, const struct secret *value, struct error *err)
+{
+	struct request q = { .side = s, .name = name, .value = value, .seconds = s->timeout, .send = send_create };
+
+	return count(request_send(&q, cancel, err), &s->writes_done, &s->writes_refused);
+}
+
+int side_replace(struct side *s, struct cancel *cancel, const char *name, const struct secret *old,
+		 const struct secret *value, struct error *err)
+{
+	struct request q = {
+		.side = s, .name = name, .old = old, .value = value, .send = send_replace,
+		.seconds = side_local(s) || s->timeout > REPLACE_SECONDS ? s->timeout : REPLACE_SECONDS,
+	};
+
+	return count(request_send(&q, cancel, err), &s->writes_done, &s->writes_refused);
+}
+
+int side_remove(struct side *s, struct cancel *cancel, const char *name, struct error *err)
+{
+	struct request q = { .side = s, .name = name, .seconds = s->timeout, .send = send_remove };
+
+	return count(request_send(&q, cancel, err), &s->writes_done, &s->writes_refused);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One side of a migration: its store, and calls to it that carry a deadline, wait out throttling, keep --tpslimit and
+ * remember whether the side answers at all. */
+#ifndef KESFS_FS_MIGRATE_SIDE_H
+#define KESFS_FS_MIGRATE_SIDE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "fs/migrate/options.h"
+#include "fs/store.h"
+
+enum role { ROLE_SOURCE, ROLE_TARGET, ROLE_BACKUP };
+
+struct side {
+	enum role role;
+	const char *word;                     /* "source", "target", "backup" */
+	struct store store;
+	bool open;
+	bool absent;                          /* a dry run of --create: it is not there yet, and empty */
+	unsigned caps;
+	char *identity;
+	double timeout;
+	atomic_size_t reads_done, reads_refused, writes_done, writes_refused;
+	pthread_mutex_t pace_lock;
+	int64_t pace, pace_next;              /* ns between two calls, 0: no limit; when the next may start, under the lock */
+};
+
+/* Open, prove who we are, learn the identity.  The error decides the exit status: status_of_error(). */
+int side_open(struct side *s, enum role role, const char *where, const struct migrate_options *o, bool write,
+	      struct cancel *cancel, void (*warn)(const char *sentence, void *arg), void *arg, struct error *err);
+void side_close(struct side *s);              /* accepts the zeroed one */
+const char *side_label(const struct side *s);
+bool side_local(const struct side *s);
+/* Everything that was tried of one kind was refused: status 7. */
+bool side_refused(const struct side *s);
+void side_counts(const struct side *s, struct backend_counts *ret);
+
+int side_list(struct side *s, struct cancel *cancel, const char *prefix, struct listing *ret, struct error *err);
+/* As in backend.h. */
+int side_get(struct side *s, struct cancel *cancel, const char *name, struct secret *out, struct error *err);
+int side_create(struct side *s, struct cancel *cancel, const char *name, const struct secret *value, struct error *err);
+int side_replace(struct side *s, struct cancel *cancel, const char *name, const struct secret *old,
+		 const struct secret *value, struct error *err);
+int side_remove(struct side *s, struct cancel *cancel, const char *name, struct error *err);
+
+#endif
