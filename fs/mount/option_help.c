@@ -78,7 +78,7 @@ void option_help_print(void)
 	       "with one file for each master key; several stores as one directory each, named\n"
 	       "after the file or NAME. Unmount with: fusermount3 -u MOUNTPOINT\n"
 	       "\n"
-	       "  -o OPT[,OPT...]       mount options, see below; may be given again\n"
+	       "  -o, --options OPTS    mount options, see below; may be given again\n"
 	       "  -f, --foreground      stay in the foreground and log to standard error\n"
 	       "  -d, --debug           as -f, and show every FUSE request and debug area\n"
 	       "      --probe           mount nothing: say what may be read, listed, written\n"

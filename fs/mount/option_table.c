@@ -184,7 +184,7 @@ const struct option_row option_table[] = {
 	  "requests in flight at most, for each store (128)" },
 
 	{ "log", "FILE", false, GROUP_LOG, set_text, FIELD(log_file), 0, 0,
-	  "append the log to FILE instead of syslog (with -f: stderr);\nSIGHUP opens it again" },
+	  "append the log to FILE instead of syslog (-f: stderr);\nSIGHUP opens it again" },
 	{ "debug", "AREA", false, GROUP_LOG, set_debug, FIELD(debug_areas), 0, 0,
 	  "log more of one area, or of all; never a value:\ncache config fuse http limit pool store token" },
 
