@@ -20,7 +20,8 @@ int daemon_descriptors(struct error *err);
  * exits with 0 as soon as that is ready, or with its exit status. */
 int daemon_fork(bool foreground, struct daemon *ret, struct error *err);
 
-/* The mount stands: leave session, terminal and directory of whoever started us, and let the parent go. */
+/* The mount stands: leave the session and the terminal of whoever started us, and let the parent go.  Not the directory:
+ * relative paths of the configuration file (certificates, token files) are read again later. */
 void daemon_ready(struct daemon *d);
 
 #endif

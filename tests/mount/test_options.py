@@ -159,7 +159,26 @@ def test_the_completions_have_the_options_of_help(kesfs):
     assert {a or b for a, b in offered} == active
 
 
-@pytest.mark.parametrize("shell, file", [("bash", "kesfs.bash"), ("zsh", "_kesfs"), ("fish", "kesfs.fish")])
+def test_the_completions_of_kesfs_migrate_have_the_options_of_its_help(migrate):
+    help_ = migrate("--help").expect(0).out
+    wanted = set()
+    for line in re.findall(r"^ +(-.*?)(?:  |$)", help_, re.M):
+        wanted |= set(re.findall(r"(?<![\w-])--?[A-Za-z][a-z-]*", line))
+    bash = words_of_completion("kesfs-migrate.bash")
+    assert set(re.search(r"options='(.*?)'", bash, re.S).group(1).split()) == wanted
+    zsh = words_of_completion("_kesfs-migrate")
+    offered = set(re.findall(r"(--[a-z-]+?)(?:=-)?\[", zsh))
+    for pair in re.findall(r"\{(.*?)\}", zsh):
+        offered |= set(pair.split(","))
+    assert offered == wanted
+    fish = words_of_completion("kesfs-migrate.fish")
+    assert ({f"-{letter}" for letter in re.findall(r" -s (\w)", fish)} |
+            {f"--{word}" for word in re.findall(r" -l ([a-z-]+)", fish)}) == wanted
+
+
+@pytest.mark.parametrize("shell, file", [
+    (shell, file) for program in ("kesfs", "kesfs-migrate")
+    for shell, file in (("bash", f"{program}.bash"), ("zsh", f"_{program}"), ("fish", f"{program}.fish"))])
 def test_the_completions_are_understood_by_their_shell(programs, shell, file):
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
