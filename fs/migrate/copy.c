@@ -43,7 +43,10 @@ static void create(struct run *run, struct item *item, const struct secret *valu
 		return;
 	if (r == 0 && verify)
 		item->flags |= ITEM_VERIFIED;
-	item_settle(item, r == 0 ? OUTCOME_CREATED : r == -EINPROGRESS ? OUTCOME_UNKNOWN : OUTCOME_FAILED, r == 0 ? NULL : &err);
+	if (r == 0)
+		item_settle(item, OUTCOME_CREATED, NULL);
+	else
+		item_settle(item, r == -EINPROGRESS ? OUTCOME_UNKNOWN : OUTCOME_FAILED, &err);
 }
 
 static void copy_item(struct run *run, struct item *item, struct cancel *cancel)

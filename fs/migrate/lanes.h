@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Many keys at once: lanes, each a job in a pool, take the next items of the run until all are done or the run stops. */
+ * Many keys at once: lanes, each a job in a pool, take the next items of the run until all are done or it stops. */
 #ifndef KESFS_FS_MIGRATE_LANES_H
 #define KESFS_FS_MIGRATE_LANES_H
 

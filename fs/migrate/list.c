@@ -95,6 +95,10 @@ int list_run(struct run *run, struct error *err)
 		r = details_read(run, err);
 	if (r == 0)
 		items_print(run);
+	size_t foreign = tally_count(&run->tally, OUTCOME_FOREIGN);
+	if (foreign > 0 && !run->options.verbose)
+		report_remark(run->report, foreign == 1 ? "%zu entry is no KES key (-v names it)" :
+			      "%zu entries are no KES keys (-v names them)", foreign);
 	free(run->details);
 	run->details = NULL;
 	return r;

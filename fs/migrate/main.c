@@ -29,20 +29,9 @@ static int write_keys(struct run *run, struct error *err)
 {
 	int r = run->options.mode == MODE_FORCE ? ask_replace(run, err) : 0;
 
-	/* Settled by the plan: shown before the first key is written. */
 	if (r == 0 && run->backup.open)
 		r = backup_run(run, err);
 	return r == 0 ? copy_run(run, err) : r;
-}
-
-/* A dry run and a comparison show all keys in order once everything is known. */
-static void show_in_order(struct run *run)
-{
-	const struct migrate_options *o = &run->options;
-
-	for (size_t i = 0; i < run->count; i++)
-		if (o->dry_run || o->action == ACTION_CHECK || run->items[i].outcome == OUTCOME_PENDING)
-			report_item(run->report, &run->items[i]);
 }
 
 static int run_steps(struct run *run, struct error *err)
@@ -60,7 +49,7 @@ static int run_steps(struct run *run, struct error *err)
 	signals_tell(run->signals, signal_early, run);
 	if (r == 0 && o->action == ACTION_COPY && !o->dry_run && !run->blocked && !atomic_load(&run->stopping))
 		r = write_keys(run, err);
-	show_in_order(run);
+	run_show(run, true);
 	return r;
 }
 

@@ -48,6 +48,7 @@ struct item {                 /* one key; a million of them have to fit */
 	int16_t code;         /* errno of backend.h, 0: none */
 	uint8_t outcome;
 	uint8_t flags;
+	bool shown;           /* reported already */
 };
 
 /* The word for it in JSON and summary, and the symbol that stands before a name. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Opening the sides, the verdict over names that only the target decides, and the comparison of what both sides hold. */
+ * Opening the sides, the verdict over names that only the target can hold, and the comparison of what both hold. */
 #include "fs/migrate/plan.h"
 
 #include <errno.h>
@@ -202,5 +202,8 @@ int plan_make(struct run *run, struct error *err)
 	run->blocked = plan_blocked(run);
 	plan_remarks(run);
 	report_plan(run->report, run);
+	run->planned = true;
+	if (run->options.action == ACTION_COPY && !run->options.dry_run)
+		run_show(run, false);
 	return 0;
 }

@@ -243,7 +243,8 @@ void report_progress(struct report *r, const char *line, bool live)
 	pthread_mutex_unlock(&r->lock);
 }
 
-void report_progress_json(struct report *r, const struct run *run, const char *phase, size_t done, size_t total, double rate)
+void report_progress_json(struct report *r, const struct run *run, const char *phase, size_t done, size_t total,
+			  double rate)
 {
 	pthread_mutex_lock(&r->lock);
 	if (r->json != NULL && r->json_errno == 0) {

@@ -35,7 +35,8 @@ void report_summary(struct report *r, struct run *run, int status, const struct 
 
 /* Progress, from the main thread.  live: the line is overwritten by the next one and by whatever else is printed. */
 void report_progress(struct report *r, const char *line, bool live);
-void report_progress_json(struct report *r, const struct run *run, const char *phase, size_t done, size_t total, double rate);
+void report_progress_json(struct report *r, const struct run *run, const char *phase, size_t done, size_t total,
+			  double rate);
 void report_progress_clear(struct report *r);
 
 /* Flush stdout and the JSON file: 0, or -errno if something could not be written there.  A reader that went away

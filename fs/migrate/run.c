@@ -18,15 +18,27 @@ static bool side_hopeless(const struct side *s)
 void run_settled(struct run *run, struct item *item)
 {
 	tally_add(&run->tally, item);
-	/* A plan or a comparison shows its keys in order, at the end. */
-	if (run->options.action == ACTION_COPY && !run->options.dry_run)
+	if (run->planned) {
+		item->shown = true;
 		report_item(run->report, item);
+	}
 	if (!outcome_failure(item->outcome))
 		return;
 	if (run->options.max_errors > 0 && atomic_load(&run->tally.failures) >= run->options.max_errors)
 		atomic_store(&run->stopping, true);
 	if (side_hopeless(&run->source) || side_hopeless(&run->target))
 		atomic_store(&run->stopping, true);
+}
+
+void run_show(struct run *run, bool all)
+{
+	for (size_t i = 0; i < run->count; i++) {
+		struct item *item = &run->items[i];
+		if (item->shown || (item->outcome == OUTCOME_PENDING && !all))
+			continue;
+		item->shown = true;
+		report_item(run->report, item);
+	}
 }
 
 size_t run_pending(const struct run *run)

@@ -33,6 +33,7 @@ struct run {
 	struct detail *details;               /* only during --list: one for each item */
 
 	struct tally tally;                   /* of settled items */
+	bool planned;                         /* what settles from now on is shown at once */
 	bool blocked;                         /* the plan forbids writing */
 	atomic_bool stopping;                 /* start no new key: a signal, --max-errors, or a side that only refuses */
 	atomic_bool no_replace;               /* a key was lost, or its backup: start no other replace */
@@ -40,10 +41,12 @@ struct run {
 	int64_t started;                      /* monotonic ns */
 };
 
-/* Count a settled item, show it, and stop the run where --max-errors or a refusing side says so. */
+/* Count a settled item, show it if the plan is made, and stop the run where --max-errors or a refusing side says so. */
 void run_settled(struct run *run, struct item *item);
 /* The exit status that outcomes, sides and signals make. */
 int run_status(struct run *run);
+/* Show, in order, what was not shown yet: what is settled, or all. */
+void run_show(struct run *run, bool all);
 /* Items that no phase got to. */
 size_t run_pending(const struct run *run);
 

@@ -67,7 +67,8 @@ static void print_written(FILE *file, const struct run *run)
 {
 	const struct migrate_options *o = &run->options;
 	size_t created = tally_count(&run->tally, OUTCOME_CREATED), replaced = tally_count(&run->tally, OUTCOME_REPLACED);
-	size_t pending = 0, replace = 0, verified = atomic_load(&run->tally.verified), unverified = created + replaced - verified;
+	size_t pending = 0, replace = 0, verified = atomic_load(&run->tally.verified);
+	size_t unverified = created + replaced - verified;
 	char mixed[TEXT_MAX + 24], number[TEXT_MAX];
 
 	for (size_t i = 0; i < run->count; i++)
@@ -168,21 +169,22 @@ static void print_advice(FILE *file, const struct run *run, int status)
 	const char *advice = NULL;
 
 	if (o->action == ACTION_COPY && conflicts > 0 && o->mode == MODE_DEFAULT)
-		advice = "--merge leaves what the target holds alone and copies the rest; --force replaces it: "
-			 "give it --backup-to, too, so that nothing is lost";
+		advice = "--merge leaves what the target holds alone and copies the rest.\n"
+			 "  --force replaces it: give it --backup-to, too, so that nothing is lost";
 	else if (tally_count(&run->tally, OUTCOME_LOST) > 0)
-		advice = run->backup.open ? "the old value of a lost key is in the backup: copy it back with kesfs-migrate --from "
-					    "the backup"
-					  : "do not restart a KES server that has a 'keys' section: it would make a new key of that name";
+		advice = run->backup.open ? "The old value is in the backup: copy it back with kesfs-migrate"
+					  : "Do not restart a KES server that has a 'keys' section: it would make a new key of that name";
 	else if (o->action == ACTION_COPY && (status == STATUS_PASSING || status >= STATUS_SIGNAL))
-		advice = "the same command continues: what is there already counts as done";
+		advice = "The same command continues: what is there already counts as done";
 	if (advice != NULL)
 		fprintf(file, "\n  %s.\n", advice);
 }
 
 void summary_print(FILE *file, struct run *run, int status, const struct error *failure, bool list_bad)
 {
-	if (failure == NULL || run->count > 0) {
+	bool list = run->options.action == ACTION_LIST && !run->options.verbose;
+
+	if (!list && (failure == NULL || run->count > 0)) {
 		print_head(file, run, status, failure);
 		print_counts(file, run);
 		print_side(file, &run->source);
@@ -194,5 +196,5 @@ void summary_print(FILE *file, struct run *run, int status, const struct error *
 		print_advice(file, run, status);
 	}
 	if (failure != NULL && failure->text[0] != '\0')
-		fprintf(file, "%skesfs-migrate: %s\n", run->count > 0 ? "\n" : "", failure->text);
+		fprintf(file, "%skesfs-migrate: %s\n", run->count > 0 && !list ? "\n" : "", failure->text);
 }
