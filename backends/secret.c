@@ -98,9 +98,15 @@ static unsigned char *bytes_map(size_t cap)
 	return p;
 }
 
+/* What lives in the heap: a small one (RLIMIT_MEMLOCK) must not wait in vain for what it can never hold. */
+static size_t heap_max(void)
+{
+	return arena.size != 0 && arena.size / 8 < SECRET_HEAP_MAX ? arena.size / 8 : SECRET_HEAP_MAX;
+}
+
 static unsigned char *bytes_new(size_t *cap)
 {
-	if (*cap > SECRET_HEAP_MAX) {
+	if (*cap > heap_max()) {
 		*cap = (*cap + 4095) & ~(size_t)4095;
 		return bytes_map(*cap);
 	}
@@ -119,7 +125,7 @@ static void bytes_free(unsigned char *p, size_t cap)
 {
 	if (cap == 0)
 		return;
-	if (cap > SECRET_HEAP_MAX) {
+	if (cap > heap_max()) {
 		OPENSSL_cleanse(p, cap);
 		munmap(p, cap);
 	} else if (arena.size == 0) {
