@@ -90,17 +90,18 @@ static bool zeros(const unsigned char *text, size_t len)
 	return true;
 }
 
-/* Damage that can be named by the first bytes; NULL: none of these. */
-static const char *damage_known(const unsigned char *text, size_t len)
+/* Damage that can be named by the first bytes; NULL: none of these.  text is the value without leading white space. */
+static const char *damage_known(const struct secret *value, const unsigned char *text, size_t len)
 {
+	/* Field 1 of 36 bytes, its field 1 of 32: line ends and a blank, as text. */
+	if (starts(value->bytes, value->len, "\x0a\x24\x0a\x20"))
+		return "it is a key without its base64 layer";
 	if (len == 0)
 		return "it is empty";
 	if (zeros(text, len))
 		return "it holds zero bytes only";
 	if (wrapped(text, len))
 		return "it is still encrypted by a Vault transit key (vault.transit is missing in the configuration)";
-	if (starts(text, len, "\x0a\x24\x0a\x20"))
-		return "it is a key without its base64 layer";
 	if (starts(text, len, "Q2lRS0"))
 		return "it is a key in base64 twice";
 	return NULL;
@@ -126,7 +127,7 @@ enum key_kind key_parse(const struct secret *value, struct key_info *ret_info, s
 	while (text < end && memchr(" \t\r\n", *text, 4) != NULL)
 		text++;
 	size_t len = (size_t)(end - text);
-	const char *damage = damage_known(text, len);
+	const char *damage = damage_known(value, text, len);
 	if (damage != NULL) {
 		error_set(why, EBADMSG, "%s", damage);
 		return KEY_DAMAGED;
