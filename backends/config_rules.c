@@ -38,7 +38,7 @@ static int client_certificate(const struct config_map *map, struct error *err)
 /* A client certificate beside another login is for the TLS connection only. */
 static int vault_login(const struct config_map *map, struct error *err)
 {
-	static const char *const logins[] = { "approle", "kubernetes", "token" };
+	static const char *const logins[] = { "approle", "kubernetes", "token", "cert" };
 	const char *first = NULL;
 
 	for (size_t i = 0; i < sizeof logins / sizeof *logins; i++) {

@@ -38,6 +38,7 @@ struct json_keys {
 	unsigned target;                      /* depth of the array looked for while it is open, else 0 */
 	bool wanted;                          /* the value that follows is on the path */
 	bool found, enough;
+	bool parent;                          /* the object in which the array belongs was there */
 	/* This text or token. */
 	bool is_name, keep, too_long;
 	size_t len;
@@ -79,7 +80,7 @@ void json_keys_begin(struct json_keys *k)
 	k->at = 0;
 	k->depth = k->on_path = k->target = 0;
 	k->wanted = true;                     /* the root itself */
-	k->found = k->enough = false;
+	k->found = k->enough = k->parent = false;
 }
 
 bool json_keys_enough(const struct json_keys *k)
@@ -110,6 +111,7 @@ static int container_open(struct json_keys *k, char c, struct error *err)
 		k->found = true;
 	} else if (k->wanted && k->depth < k->part_count && c == '{') {
 		k->on_path = k->depth + 1;
+		k->parent |= k->on_path == k->part_count;
 	}
 	k->wanted = false;
 	k->open[k->depth++] = c;
@@ -392,4 +394,9 @@ int json_keys_end(struct json_keys *k, struct error *err)
 	if (!k->found)
 		return error_set(err, EPROTO, "JSON without the list of names that was expected");
 	return 0;
+}
+
+bool json_keys_none(const struct json_keys *k)
+{
+	return k->state == OVER && !k->found && k->parent;
 }

@@ -23,6 +23,8 @@ void json_keys_begin(struct json_keys *k);    /* a new document: also what http_
 int json_keys_feed(struct json_keys *k, const char *bytes, size_t len, struct error *err);
 /* The document is over.  -EPROTO: truncated, or without that array. */
 int json_keys_end(struct json_keys *k, struct error *err);
+/* The document is whole, and has the object in which the array would be, but no such array. */
+bool json_keys_none(const struct json_keys *k);
 bool json_keys_enough(const struct json_keys *k);     /* emit() has returned false */
 
 #endif

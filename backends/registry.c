@@ -6,9 +6,11 @@
 #include <string.h>
 
 #include "backends/dir.h"
+#include "backends/vault.h"
 
 static const struct backend_ops *const modules[] = {
 	&dir_backend,
+	&vault_backend,
 	NULL,
 };
 

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Is Vault there and open, does the login work, which store is it, and what may we do there? */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backends/vault_parts.h"
+
+/* ---- status ---- */
+
+static void cluster_set(struct backend *b, const char *id)
+{
+	if (id == NULL || *id == '\0')
+		return;
+	pthread_mutex_lock(&b->lock);
+	if (b->cluster == NULL)
+		b->cluster = strdup(id);
+	pthread_mutex_unlock(&b->lock);
+}
+
+/* Without a token, and never below a namespace. */
+static int health(struct backend *b, const struct call *c, struct error *err)
+{
+	static const struct vault_ask ask = { .method = "GET", .path = "sys/health", .ns = VAULT_NS_NONE,
+	                                      .doing = "asking for the health" };
+	HTTP_REPLY(reply);
+	AUTO_JSON(json);
+	int r = vault_send(b, c, &ask, NULL, &reply, err);
+
+	if (r != 0)
+		return r;
+	switch (reply.status) {
+	case 200: case 429: case 473:         /* active; standby, which forwards; performance standby */
+		break;
+	case 501:
+		atomic_store(&b->sealed, true);
+		return error_set(err, ENOKEY, "vault: the Vault at %s is not initialised", b->base);
+	case 503:
+		atomic_store(&b->sealed, true);
+		return error_set(err, ENOKEY, "vault: the Vault at %s is sealed: unseal it", b->base);
+	case 472:
+		return error_set(err, EHOSTUNREACH, "vault: %s is a disaster recovery secondary, which serves no keys", b->base);
+	default:
+		return 0;                     /* some proxies hide it; the login will tell */
+	}
+	atomic_store(&b->sealed, false);
+	r = vault_json(b, &ask, &reply, &json, err);
+	if (r == 0)
+		cluster_set(b, json_text(json, "cluster_id"));
+	return r;
+}
+
+/* Which engine is at our path?  Vault's own client asks the same before it reads; who may use the path may ask.
+ * *ret: NULL if it may not be asked. */
+static int mount_ask(struct backend *b, const struct call *c, struct json **ret, struct error *err)
+{
+	HTTP_REPLY(reply);
+	AUTO_TEXT(path);
+
+	path = vault_path("sys/internal/ui/mounts", b->metadata);
+	if (path == NULL)
+		return error_set(err, ENOMEM, "vault: no memory");
+	const struct vault_ask ask = { .method = "GET", .path = path, .plain = true, .doing = "asking for the engine",
+	                               .needs = "read" };
+	int r = vault_ask(b, c, &ask, &reply, err);
+	if (r == -EACCES || r == -ENOENT || r == -EPROTO)
+		return 0;
+	return r != 0 ? r : vault_json(b, &ask, &reply, ret, err);
+}
+
+static int engine_check(struct backend *b, const struct call *c, struct error *err)
+{
+	AUTO_JSON(json);
+
+	if (atomic_load(&b->checked))
+		return 0;
+	int r = mount_ask(b, c, &json, err);
+	if (r != 0)
+		return r;
+	const char *type = json_text(json, "data.type"), *version = json_text(json, "data.options.version");
+	if (type != NULL && strcmp(type, "kv") != 0 && strcmp(type, "generic") != 0)
+		return error_set(err, EPROTO, "vault: the engine at %s/ is of type '%s', not a KV engine: check keystore.vault.engine",
+		                 b->engine, type);
+	bool v2 = version != NULL && strcmp(version, "2") == 0;
+	if (type != NULL && v2 != b->v2)
+		return error_set(err, EPROTO, "vault: the KV engine at %s/ is version %s, and the configuration says %s: set "
+		                 "keystore.vault.version to v%s", b->engine, v2 ? "2" : "1",
+		                 b->v2 ? "v2" : "v1, or nothing, which means v1", v2 ? "2" : "1");
+	atomic_store(&b->checked, true);
+	return 0;
+}
+
+int vault_status(struct backend *b, const struct call *c, struct error *err)
+{
+	int r = health(b, c, err);
+
+	if (r == 0)
+		r = vault_prove(b, c, err);
+	return r != 0 ? r : engine_check(b, c, err);
+}
+
+/* ---- identity ---- */
+
+/* The cluster's id, whatever name or address it was reached by; where a proxy hides it, the engine's own accessor; where
+ * that may not be asked either, the address, so that two names of one server go unnoticed. */
+int vault_identity(struct backend *b, const struct call *c, char **ret, struct error *err)
+{
+	AUTO_TEXT(cluster);
+	AUTO_JSON(json);
+	int r = health(b, c, err);
+
+	if (r != 0)
+		return r;
+	pthread_mutex_lock(&b->lock);
+	cluster = b->cluster != NULL ? vault_format("vault:%s", b->cluster) : NULL;
+	pthread_mutex_unlock(&b->lock);
+	if (cluster == NULL) {
+		r = mount_ask(b, c, &json, err);
+		if (r != 0)
+			return r;
+		const char *accessor = json_text(json, "data.accessor");
+		cluster = accessor != NULL ? vault_format("vault-engine:%s", accessor) : vault_format("vault-at:%s", b->base);
+	}
+	if (cluster != NULL)
+		*ret = vault_format("%s %s%s%s", cluster, b->namespace != NULL ? b->namespace : "",
+		                    b->namespace != NULL ? "/" : "", b->data);
+	return cluster == NULL || *ret == NULL ? error_set(err, ENOMEM, "vault: no memory") : 0;
+}
+
+/* ---- permissions ---- */
+
+/* The answer of sys/capabilities-self for these paths; -EACCES: it may not be asked. */
+static int capabilities(struct backend *b, const struct call *c, const char *const *paths, size_t count, struct json **ret,
+                        struct error *err)
+{
+	HTTP_REPLY(reply);
+	SECRET(body);
+	int r = secret_append_text(&body, "{\"paths\":[");
+
+	for (size_t i = 0; i < count && r == 0; i++) {
+		r = i > 0 ? secret_append_text(&body, ",") : 0;
+		if (r == 0)
+			r = json_append_text(&body, paths[i]);
+	}
+	if (r == 0)
+		r = secret_append_text(&body, "]}");
+	if (r != 0)
+		return error_set(err, -r, "vault: no memory");
+	const struct vault_ask ask = { .method = "POST", .path = "sys/capabilities-self", .body = &body, .plain = true,
+	                               .doing = "asking for permissions", .needs = "update" };
+	r = vault_ask(b, c, &ask, &reply, err);
+	return r != 0 ? r : vault_json(b, &ask, &reply, ret, err);
+}
+
+static bool granted(const struct json *reply, const char *path, const char *capability)
+{
+	for (const struct json *i = json_first(json_member(json_at(reply, "data"), path)); i != NULL; i = json_next(i)) {
+		const char *text = json_text(i, NULL);
+		if (text != NULL && (strcmp(text, capability) == 0 || strcmp(text, "root") == 0))
+			return true;
+	}
+	return false;
+}
+
+int vault_may(struct backend *b, const struct call *c, const char *path, const char *capability, bool *ret,
+              struct error *err)
+{
+	AUTO_JSON(json);
+	int r = capabilities(b, c, &path, 1, &json, err);
+
+	if (r == 0)
+		*ret = granted(json, path, capability);
+	return r;
+}
+
+struct permission {
+	const char *what;             /* "list" */
+	const char *capability;
+	const char *path;
+};
+
+static void permission_say(const struct permission *p, bool may, void (*say)(bool, const char *, const char *, void *),
+                           void *arg)
+{
+	char sentence[600];
+
+	if (may)
+		snprintf(sentence, sizeof sentence, "may %s", p->what);
+	else
+		snprintf(sentence, sizeof sentence, "may not %s: the policy needs '%s' on %s", p->what, p->capability, p->path);
+	say(may, p->what, sentence, arg);
+}
+
+/* A policy may grant single names; asked is for what it grants to any name. */
+int vault_probe(struct backend *b, const struct call *c,
+                void (*say)(bool may, const char *what, const char *sentence, void *arg), void *arg, struct error *err)
+{
+	AUTO_TEXT(folder);
+	AUTO_TEXT(any);
+	AUTO_TEXT(any_metadata);
+	AUTO_TEXT(encrypt);
+	AUTO_TEXT(decrypt);
+	AUTO_JSON(json);
+
+	folder = vault_path(b->metadata, "");
+	any = vault_path(b->data, "*");
+	any_metadata = vault_path(b->metadata, "*");
+	encrypt = vault_format("%s/encrypt/%s", b->transit_key != NULL ? b->transit : "", b->transit_key != NULL ? b->transit_key : "");
+	decrypt = vault_format("%s/decrypt/%s", b->transit_key != NULL ? b->transit : "", b->transit_key != NULL ? b->transit_key : "");
+	if (folder == NULL || any == NULL || any_metadata == NULL || encrypt == NULL || decrypt == NULL)
+		return error_set(err, ENOMEM, "vault: no memory");
+	const char *const paths[] = { folder, any, any_metadata, encrypt, decrypt };
+	const struct permission permissions[] = {
+		{ "list", "list", folder },
+		{ "read", "read", any },
+		{ "create", "create", any },
+		{ "replace", b->v2 ? "delete" : "update", any_metadata },
+		{ "remove", "delete", any_metadata },
+		{ "wrap", "update", encrypt },
+		{ "unwrap", "update", decrypt },
+	};
+	size_t count = sizeof permissions / sizeof *permissions - (b->transit_key != NULL ? 0 : 2);
+	int r = capabilities(b, c, paths, b->transit_key != NULL ? 5 : 3, &json, err);
+	if (r == -EACCES)
+		return 0;                     /* nothing can be told without writing */
+	for (size_t i = 0; r == 0 && i < count; i++)
+		permission_say(&permissions[i], granted(json, permissions[i].path, permissions[i].capability), say, arg);
+	return r;
+}
