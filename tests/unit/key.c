@@ -111,7 +111,7 @@ static void what_is_not_quite_base64_is_damaged(void **state)
 
 	expect(KEY_DAMAGED, FORM_A, strlen(FORM_A) - 1, "it is not base64 (cut short or without its padding)");
 	expect(KEY_DAMAGED, FORM_A, 60, "its protobuf message is malformed or cut short");
-	expect(KEY_DAMAGED, FORM_A, 20, "it is not base64 (cut short or without its padding)");
+	expect(KEY_DAMAGED, FORM_A, 21, "it is not base64 (cut short or without its padding)");
 	expect(KEY_DAMAGED, FORM_A "A", strlen(FORM_A) + 1, "it is not base64 (wrong character at position 209)");
 	strcpy(url, FORM_A);
 	url[100] = '-';
