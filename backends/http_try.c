@@ -222,7 +222,8 @@ static void setup_connection(struct http_try *t, CURL *easy)
 	curl_easy_setopt(easy, CURLOPT_PROXY, t->proxy);      /* "" is none, whatever the environment says */
 	curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
+	/* Wait for a TLS handshake that may end in HTTP/2.  Without TLS the wait would last until the first answer. */
+	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, strncasecmp(t->req->url, "https:", 6) == 0 ? 1L : 0L);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPIDLE, 4L);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPINTVL, 2L);

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <math.h>
 #include <openssl/crypto.h>
-#include <pthread.h>
 #include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,8 +37,8 @@ static void block_free(void *p)
 	free(b);
 }
 
-/* cJSON keeps its allocator for the whole process; nothing else here uses cJSON. */
-static void hooks_set(void)
+/* cJSON keeps its allocator for the whole process: it is set before any thread can have allocated with another. */
+static __attribute__((constructor)) void hooks_set(void)
 {
 	cJSON_Hooks hooks = { .malloc_fn = block_new, .free_fn = block_free };
 
@@ -75,10 +74,8 @@ static int text_check(const struct secret *text, struct error *err)
 
 int json_parse(const struct secret *text, struct json **ret, struct error *err)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	const char *end = NULL;
 
-	pthread_once(&once, hooks_set);
 	if (text->len == 0)
 		return error_set(err, EPROTO, "an empty answer where JSON was expected");
 	if (text->len > JSON_SIZE_MAX)

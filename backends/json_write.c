@@ -9,31 +9,7 @@
 #include <string.h>
 
 #include "backends/base64.h"
-
-/* The length of the UTF-8 sequence at p, 0: none (overlong, surrogate, beyond U+10FFFF, cut). */
-static size_t utf8_length(const unsigned char *p, size_t left)
-{
-	static const struct {
-		unsigned char mask, lead, low, high;      /* of the first byte; of the second */
-		unsigned char length;
-	} forms[] = {
-		{ 0xff, 0xe0, 0xa0, 0xbf, 3 }, { 0xff, 0xed, 0x80, 0x9f, 3 }, { 0xf0, 0xe0, 0x80, 0xbf, 3 },
-		{ 0xff, 0xf0, 0x90, 0xbf, 4 }, { 0xff, 0xf4, 0x80, 0x8f, 4 }, { 0xfc, 0xf0, 0x80, 0xbf, 4 },
-	};
-
-	if (p[0] < 0x80)
-		return 1;
-	if (p[0] >= 0xc2 && p[0] <= 0xdf)
-		return left >= 2 && (p[1] & 0xc0) == 0x80 ? 2 : 0;
-	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-		if ((p[0] & forms[i].mask) != forms[i].lead)
-			continue;
-		if (left < forms[i].length || p[1] < forms[i].low || p[1] > forms[i].high || (p[2] & 0xc0) != 0x80)
-			return 0;
-		return forms[i].length == 3 || (p[3] & 0xc0) == 0x80 ? forms[i].length : 0;
-	}
-	return 0;
-}
+#include "backends/utf8.h"
 
 /* Control characters, quote and backslash take 6 bytes at most; the rest is copied. */
 static int char_append(struct secret *out, const unsigned char *p, size_t length)
@@ -53,12 +29,13 @@ int json_append_string(struct secret *out, const void *bytes, size_t len)
 {
 	const unsigned char *p = bytes;
 	size_t before = out->len, n;
+	uint32_t point;
 	int r = secret_reserve(out, out->len + len + 2);
 
 	if (r == 0)
 		r = secret_append(out, "\"", 1);
 	for (size_t i = 0; i < len && r == 0; i += n) {
-		n = utf8_length(p + i, len - i);
+		n = utf8_decode(p + i, len - i, &point);
 		r = n == 0 ? -EINVAL : char_append(out, p + i, n);
 	}
 	if (r == 0)

@@ -24,7 +24,8 @@ int64_t limit_admit(struct limit *l, int64_t now)
 			return l->next;
 		l->next = now + l->gap;
 	}
-	l->in_flight++;
+	if (++l->in_flight > l->peak)
+		l->peak = l->in_flight;
 	return 0;
 }
 
@@ -36,8 +37,8 @@ void limit_done(struct limit *l)
 void limit_good(struct limit *l)
 {
 	l->pauses = 0;
-	/* A window that was not used up has proved nothing. */
-	if (l->in_flight + 1 < (unsigned)l->window)
+	/* At first twice of what was proved is tried, later one more. */
+	if (l->window >= (l->cut_once ? l->peak + 1 : 2 * l->peak))
 		return;
 	l->window += l->cut_once ? 1 / l->window : 1;
 	if (l->window > l->max)
@@ -52,6 +53,7 @@ void limit_throttled(struct limit *l, int64_t begun, int64_t now, int64_t after,
 		l->window = l->window > 2 ? l->window / 2 : 1;
 		l->cut_once = true;
 		l->cut_at = now;
+		l->peak = 0;
 		if (after == 0)
 			after = retry_delay(l->pauses, random);
 		l->pauses++;
