@@ -9,6 +9,7 @@
  *   EPERM the service forbids it (purge protection)    EINVAL name            ENAMETOOLONG   EFBIG value
  *   EBUSY name blocked by a pending deletion           EAGAIN throttled       ETIMEDOUT      EHOSTUNREACH
  *   ENOKEY sealed            ESTALE changed meanwhile  EBADMSG stored value cannot be decoded
+ *   ENOMSG what is stored there is no key at all, as seen before looking at any value (another program's entry)
  *   ENOSPC  EROFS  ENOMEM  EMFILE  EIO                 ECANCELED              EPROTO an answer we cannot read
  *   EINPROGRESS it may or may not have been done, and cannot be read back
  *   ENOTRECOVERABLE the old value was removed and neither the new nor the old could be put there (exit status 8)

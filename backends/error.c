@@ -26,6 +26,7 @@ static const struct code {
 	{ ENOKEY,       EIO,          true,  true },
 	{ ESTALE,       ESTALE,       false, false },
 	{ EBADMSG,      EBADMSG,      false, false },
+	{ ENOMSG,       EBADMSG,      false, false },
 	{ ENOSPC,       ENOSPC,       true,  false },
 	{ EROFS,        EROFS,        false, true },
 	{ ENOMEM,       ENOMEM,       true,  false },

@@ -28,7 +28,7 @@ static enum found look(const struct replacement *p, const struct call *c)
 	if (r == 0)
 		return secret_equal(&now, p->val) ? FOUND_NEW : secret_equal(&now, p->old) ? FOUND_OLD : FOUND_OTHER;
 	/* What cannot be decoded is somebody's value all the same. */
-	return r == -ENOENT ? FOUND_NONE : r == -EBADMSG || r == -EFBIG ? FOUND_OTHER : FOUND_UNKNOWN;
+	return r == -ENOENT ? FOUND_NONE : r == -EBADMSG || r == -ENOMSG || r == -EFBIG ? FOUND_OTHER : FOUND_UNKNOWN;
 }
 
 static int stale(const struct replacement *p, const char *what, struct error *err)

@@ -60,7 +60,7 @@ int vault_get(struct backend *b, const struct call *c, const char *name, struct 
 	if (!json_is_object(data))
 		return error_set(err, EPROTO, "vault: reading key '%s': the answer has no data: is keystore.vault.version right?", name);
 	if (json_text(json_member(data, name), NULL) == NULL)
-		return error_set(err, EBADMSG, "vault: %s was not written by a KES server: it has no text named '%s'", path, name);
+		return error_set(err, ENOMSG, "vault: %s was not written by a KES server: it has no text named '%s'", path, name);
 	r = json_take_text(json_member(data, name), NULL, &text, err);
 	return r != 0 ? r : vault_unwrap(b, c, name, &text, out, err);
 }

@@ -52,8 +52,8 @@ static int health(struct backend *b, const struct call *c, struct error *err)
 	return r;
 }
 
-/* Which engine is at our path?  Vault's own client asks the same before it reads; who may use the path may ask.
- * *ret: NULL if it may not be asked. */
+/* Which engine is at our path?  Vault's own client asks the same before it reads.  -EACCES: the login has no rights at
+ * all there.  *ret stays NULL where the question is not understood. */
 static int mount_ask(struct backend *b, const struct call *c, struct json **ret, struct error *err)
 {
 	HTTP_REPLY(reply);
@@ -65,7 +65,7 @@ static int mount_ask(struct backend *b, const struct call *c, struct json **ret,
 	const struct vault_ask ask = { .method = "GET", .path = path, .plain = true, .doing = "asking for the engine",
 	                               .needs = "read" };
 	int r = vault_ask(b, c, &ask, &reply, err);
-	if (r == -EACCES || r == -ENOENT || r == -EPROTO)
+	if (r == -ENOENT || r == -EPROTO)
 		return 0;
 	return r != 0 ? r : vault_json(b, &ask, &reply, ret, err);
 }
@@ -78,14 +78,14 @@ static int engine_check(struct backend *b, const struct call *c, struct error *e
 		return 0;
 	int r = mount_ask(b, c, &json, err);
 	if (r != 0)
-		return r;
+		return r == -EACCES ? 0 : r;
 	const char *type = json_text(json, "data.type"), *version = json_text(json, "data.options.version");
 	if (type != NULL && strcmp(type, "kv") != 0 && strcmp(type, "generic") != 0)
-		return error_set(err, EPROTO, "vault: the engine at %s/ is of type '%s', not a KV engine: check keystore.vault.engine",
+		return error_set(err, EINVAL, "vault: the engine at %s/ is of type '%s', not a KV engine: check keystore.vault.engine",
 		                 b->engine, type);
 	bool v2 = version != NULL && strcmp(version, "2") == 0;
 	if (type != NULL && v2 != b->v2)
-		return error_set(err, EPROTO, "vault: the KV engine at %s/ is version %s, and the configuration says %s: set "
+		return error_set(err, EINVAL, "vault: the KV engine at %s/ is version %s, and the configuration says %s: set "
 		                 "keystore.vault.version to v%s", b->engine, v2 ? "2" : "1",
 		                 b->v2 ? "v2" : "v1, or nothing, which means v1", v2 ? "2" : "1");
 	atomic_store(&b->checked, true);
@@ -118,7 +118,7 @@ int vault_identity(struct backend *b, const struct call *c, char **ret, struct e
 	pthread_mutex_unlock(&b->lock);
 	if (cluster == NULL) {
 		r = mount_ask(b, c, &json, err);
-		if (r != 0)
+		if (r != 0 && r != -EACCES)
 			return r;
 		const char *accessor = json_text(json, "data.accessor");
 		cluster = accessor != NULL ? vault_format("vault-engine:%s", accessor) : vault_format("vault-at:%s", b->base);
@@ -176,27 +176,33 @@ int vault_may(struct backend *b, const struct call *c, const char *path, const c
 }
 
 struct permission {
-	const char *what;             /* "list" */
-	const char *capability;
-	const char *path;
+	const char *what, *perhaps;   /* "read"; "read?" where single names may be granted all the same */
+	const char *capability, *path;
 };
 
-static void permission_say(const struct permission *p, bool may, void (*say)(bool, const char *, const char *, void *),
-                           void *arg)
+struct saying {
+	void (*say)(bool may, const char *what, const char *sentence, void *arg);
+	void *arg;
+};
+
+/* A policy may grant single names, which cannot be seen from here: only a refused listing is certain. */
+static void permission_say(const struct permission *p, bool may, const struct saying *s)
 {
 	char sentence[600];
 
 	if (may)
 		snprintf(sentence, sizeof sentence, "may %s", p->what);
-	else
+	else if (p->perhaps == NULL)
 		snprintf(sentence, sizeof sentence, "may not %s: the policy needs '%s' on %s", p->what, p->capability, p->path);
-	say(may, p->what, sentence, arg);
+	else
+		snprintf(sentence, sizeof sentence, "may %s at most keys of single names: for all the policy needs '%s' on %s",
+		         p->what, p->capability, p->path);
+	s->say(may, may || p->perhaps == NULL ? p->what : p->perhaps, sentence, s->arg);
 }
 
-/* A policy may grant single names; asked is for what it grants to any name. */
-int vault_probe(struct backend *b, const struct call *c,
-                void (*say)(bool may, const char *what, const char *sentence, void *arg), void *arg, struct error *err)
+static int permissions_say(struct backend *b, const struct call *c, const struct saying *s, struct error *err)
 {
+	const char *engine = b->transit_key != NULL ? b->transit : "", *key = b->transit_key != NULL ? b->transit_key : "";
 	AUTO_TEXT(folder);
 	AUTO_TEXT(any);
 	AUTO_TEXT(any_metadata);
@@ -207,25 +213,42 @@ int vault_probe(struct backend *b, const struct call *c,
 	folder = vault_path(b->metadata, "");
 	any = vault_path(b->data, "*");
 	any_metadata = vault_path(b->metadata, "*");
-	encrypt = vault_format("%s/encrypt/%s", b->transit_key != NULL ? b->transit : "", b->transit_key != NULL ? b->transit_key : "");
-	decrypt = vault_format("%s/decrypt/%s", b->transit_key != NULL ? b->transit : "", b->transit_key != NULL ? b->transit_key : "");
+	encrypt = vault_format("%s/encrypt/%s", engine, key);
+	decrypt = vault_format("%s/decrypt/%s", engine, key);
 	if (folder == NULL || any == NULL || any_metadata == NULL || encrypt == NULL || decrypt == NULL)
 		return error_set(err, ENOMEM, "vault: no memory");
 	const char *const paths[] = { folder, any, any_metadata, encrypt, decrypt };
 	const struct permission permissions[] = {
-		{ "list", "list", folder },
-		{ "read", "read", any },
-		{ "create", "create", any },
-		{ "replace", b->v2 ? "delete" : "update", any_metadata },
-		{ "remove", "delete", any_metadata },
-		{ "wrap", "update", encrypt },
-		{ "unwrap", "update", decrypt },
+		{ "list", NULL, "list", folder },
+		{ "read", "read?", "read", any },
+		{ "create", "create?", "create", any },
+		{ "replace", "replace?", b->v2 ? "delete" : "update", any_metadata },
+		{ "remove", "remove?", "delete", any_metadata },
+		{ "wrap", NULL, "update", encrypt },
+		{ "unwrap", NULL, "update", decrypt },
 	};
 	size_t count = sizeof permissions / sizeof *permissions - (b->transit_key != NULL ? 0 : 2);
 	int r = capabilities(b, c, paths, b->transit_key != NULL ? 5 : 3, &json, err);
 	if (r == -EACCES)
 		return 0;                     /* nothing can be told without writing */
 	for (size_t i = 0; r == 0 && i < count; i++)
-		permission_say(&permissions[i], granted(json, permissions[i].path, permissions[i].capability), say, arg);
+		permission_say(&permissions[i], granted(json, permissions[i].path, permissions[i].capability), s);
 	return r;
+}
+
+int vault_probe(struct backend *b, const struct call *c,
+                void (*say)(bool may, const char *what, const char *sentence, void *arg), void *arg, struct error *err)
+{
+	const struct saying s = { say, arg };
+	char sentence[600];
+	AUTO_JSON(json);
+	int r = mount_ask(b, c, &json, err);
+
+	if (r != -EACCES)
+		return r != 0 ? r : permissions_say(b, c, &s, err);
+	snprintf(sentence, sizeof sentence, "the login has no rights at all in %s: the policy needs 'read' on %s/*, and more to "
+	         "write", b->engine, b->data);
+	say(false, "read", sentence, arg);
+	say(false, "create", sentence, arg);
+	return 0;
 }

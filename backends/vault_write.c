@@ -20,6 +20,12 @@ static int no_memory(const char *name, struct error *err)
 	return error_set(err, ENOMEM, "vault: no memory for key '%s'", name);
 }
 
+/* Something is there, and it is nothing that we wrote. */
+static bool is_other(int r)
+{
+	return r == -EBADMSG || r == -ENOMSG;
+}
+
 /* ---- create ---- */
 
 struct creation {
@@ -85,7 +91,7 @@ static int compare(struct creation *n, const struct call *c, struct error *err)
 	SECRET(there);
 	int r = vault_get(n->b, c, n->name, &there, err);
 
-	if (r == -EBADMSG || (r == 0 && !secret_equal(&there, n->val)))
+	if (is_other(r) || (r == 0 && !secret_equal(&there, n->val)))
 		return error_set(err, EEXIST, "vault: another host stored a key '%s' first", n->name);
 	return r;
 }
@@ -140,7 +146,7 @@ static int look_first(struct backend *b, const struct call *c, const char *name,
 
 	if (r == -ENOENT)
 		return 0;
-	return r == 0 || r == -EBADMSG ? error_set(err, EEXIST, "vault: there is a key '%s' already", name) : r;
+	return r == 0 || is_other(r) ? error_set(err, EEXIST, "vault: there is a key '%s' already", name) : r;
 }
 
 int vault_create(struct backend *b, const struct call *c, const char *name, const struct secret *val, struct error *err)
@@ -181,7 +187,7 @@ static int is_there(struct backend *b, const struct call *c, const char *name, s
 	SECRET(there);
 	struct error why = ERROR_INIT;
 	r = vault_get(b, c, name, &there, &why);
-	if (r == 0 || r == -EBADMSG)
+	if (r == 0 || is_other(r))
 		return 0;
 	return error_set(err, why.code, "%s", why.text);
 }

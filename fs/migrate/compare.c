@@ -37,14 +37,17 @@ void compare_source_failed(const struct run *run, struct item *item, const struc
 		item_settle_as(item, OUTCOME_MISSING, ENOENT, "the source has no such key");
 	else if (err->code == ENOENT)
 		item_settle_as(item, OUTCOME_DELETED, ENOENT, "the source lists it, but it is deleted");
+	else if (err->code == ENOMSG && !(item->flags & ITEM_LITERAL))
+		item_settle_as(item, OUTCOME_FOREIGN, 0, "%s", err->text);
 	else
-		item_settle(item, err->code == EBADMSG || err->code == EFBIG ? OUTCOME_DAMAGED : OUTCOME_FAILED, err);
+		item_settle(item, err->code == EBADMSG || err->code == ENOMSG || err->code == EFBIG ? OUTCOME_DAMAGED :
+			    OUTCOME_FAILED, err);
 }
 
 /* What stands at the target could not be read. */
 static void target_unreadable(const struct run *run, struct item *item, const struct error *err)
 {
-	bool replaceable = err->code == EBADMSG || err->code == EFBIG;
+	bool replaceable = err->code == EBADMSG || err->code == ENOMSG || err->code == EFBIG;
 
 	if (err->code == ECANCELED)
 		return;

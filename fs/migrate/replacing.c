@@ -147,7 +147,7 @@ void replacing_item(struct run *run, struct item *item, const struct secret *val
 		item_settle(item, OUTCOME_IDENTICAL, NULL);
 	else if (r == 0)
 		replace_readable(run, item, &old, value, cancel);
-	else if ((r == -EBADMSG || r == -EFBIG) && run->options.raw && !run->backup.open)
+	else if ((r == -EBADMSG || r == -ENOMSG || r == -EFBIG) && run->options.raw && !run->backup.open)
 		replace_unreadable(run, item, value, cancel);
 	else if (r != -ECANCELED)
 		item_settle(item, OUTCOME_FAILED, &err);
