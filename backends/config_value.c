@@ -44,7 +44,7 @@ static bool term_take(const char **p, int64_t *ns)
 			return false;
 	if (**p == '.')
 		for ((*p)++; digit(**p); (*p)++, any = true)
-			if (scale < INT64_C(100000000000)) {  /* digits beyond are below a nanosecond of an hour */
+			if (scale < INT64_C(1000000000000000)) {      /* digits beyond are below a nanosecond of an hour */
 				part = part * 10 + (**p - '0');
 				scale *= 10;
 			}
