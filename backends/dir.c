@@ -51,7 +51,7 @@ static const struct meaning {
 	{ ETIMEDOUT, ETIMEDOUT, "the disk did not answer in time" },
 };
 
-/* The name may be missing because its directory is. */
+/* A name may be missing because its directory is. */
 static bool dir_gone(const struct backend *s)
 {
 	struct stat st;
@@ -61,7 +61,8 @@ static bool dir_gone(const struct backend *s)
 
 int dir_error(const struct backend *s, struct error *err, int code, const char *doing, const char *name)
 {
-	if (code == ENOENT && dir_gone(s))
+	/* ext4 says EPERM to O_TMPFILE there. */
+	if ((code == ENOENT || code == EPERM) && dir_gone(s))
 		return error_set(err, EIO, "fs %s: %s '%s': the directory was removed; make it again and restart",
 				 s->path, doing, name);
 	for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++)
