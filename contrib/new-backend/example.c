@@ -8,11 +8,9 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "backends/config.h"
 
 struct key {
 	struct key *next;
@@ -20,10 +18,17 @@ struct key {
 	struct secret value;
 };
 
-struct backend {
+/* What would be a service elsewhere; all handles see the same one. */
+static struct {
 	pthread_mutex_t lock;         /* guards what follows */
 	struct key *keys;
-	struct backend_counts counts;
+} service = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+enum { VALUE_MAX = 1 << 20 };
+
+struct backend {
+	bool write;                   /* opened for changes, too */
+	_Atomic uint64_t requests;    /* a real one keeps its address, its login, its HTTP engine here */
 };
 
 static void key_free(struct key *k)
@@ -36,9 +41,9 @@ static void key_free(struct key *k)
 }
 
 /* The place where a pointer to the key is, or where one to a new key belongs. */
-static struct key **key_place(struct backend *b, const char *name)
+static struct key **key_place(const char *name)
 {
-	struct key **place = &b->keys;
+	struct key **place = &service.keys;
 
 	while (*place != NULL && strcmp((*place)->name, name) != 0)
 		place = &(*place)->next;
@@ -55,33 +60,45 @@ static int example_open(const struct config_map *cfg, const struct backend_optio
 	struct backend *b = calloc(1, sizeof *b);
 	if (b == NULL)
 		return error_set(err, ENOMEM, "example: out of memory");
-	pthread_mutex_init(&b->lock, NULL);
+	b->write = o->write;
 	*ret = b;
 	return 0;
 }
 
 static void example_close(struct backend *b)
 {
-	if (b == NULL)
-		return;
-	while (b->keys != NULL) {
-		struct key *k = b->keys;
-		b->keys = k->next;
-		key_free(k);
-	}
-	pthread_mutex_destroy(&b->lock);
 	free(b);
+}
+
+/* What every call begins with: is there time left, may it be done, and it counts. */
+static int begin(struct backend *b, const struct call *c, struct error *err, const char *what)
+{
+	int r = call_check(c, err, what);
+	if (r == 0)
+		b->requests++;
+	return r;
+}
+
+static int begin_change(struct backend *b, const struct call *c, struct error *err, const char *doing, const char *name,
+			const struct secret *val)
+{
+	if (!b->write)
+		return error_set(err, EROFS, "example: %s '%s': the store was opened for reading", doing, name);
+	if (val != NULL && val->len > VALUE_MAX)
+		return error_set(err, EFBIG, "example: %s '%s': %zu bytes, and %d are the most", doing, name, val->len, VALUE_MAX);
+	return begin(b, c, err, "example: a change");
 }
 
 static int example_status(struct backend *b, const struct call *c, struct error *err)
 {
-	return call_check(c, err, "example: status");
+	return begin(b, c, err, "example: status");
 }
 
 /* Two handles are the same store exactly if this text is the same. */
 static int example_identity(struct backend *b, const struct call *c, char **ret, struct error *err)
 {
-	if (asprintf(ret, "example:%p", (void *)b) < 0)
+	*ret = strdup("example");
+	if (*ret == NULL)
 		return error_set(err, ENOMEM, "example: out of memory");
 	return 0;
 }
@@ -95,11 +112,10 @@ static int example_list(struct backend *b, const struct call *c, const char *pre
 {
 	char **names = NULL;
 	size_t count = 0;
-	int r = 0;
+	int r = begin(b, c, err, "example: listing");
 
-	pthread_mutex_lock(&b->lock);
-	b->counts.requests++;
-	for (struct key *k = b->keys; k != NULL && r == 0; k = k->next) {
+	pthread_mutex_lock(&service.lock);
+	for (struct key *k = service.keys; k != NULL && r == 0; k = k->next) {
 		char **more = realloc(names, (count + 1) * sizeof *names);
 		if (more != NULL)
 			names = more;
@@ -108,7 +124,7 @@ static int example_list(struct backend *b, const struct call *c, const char *pre
 		else
 			count++;
 	}
-	pthread_mutex_unlock(&b->lock);
+	pthread_mutex_unlock(&service.lock);
 	for (size_t i = 0; i < count; i++) {
 		struct backend_entry e = { .name = names[i], .created = -1, .changed = -1, .size = -1 };
 		if (r == 0 && !emit(&e, arg))
@@ -122,16 +138,16 @@ static int example_list(struct backend *b, const struct call *c, const char *pre
 
 static int example_get(struct backend *b, const struct call *c, const char *name, struct secret *out, struct error *err)
 {
-	int r;
-
-	pthread_mutex_lock(&b->lock);
-	b->counts.requests++;
-	struct key *k = *key_place(b, name);
+	int r = begin(b, c, err, "example: reading");
+	if (r != 0)
+		return r;
+	pthread_mutex_lock(&service.lock);
+	struct key *k = *key_place(name);
 	if (k == NULL)
 		r = error_set(err, ENOENT, "example: reading '%s': no such key", name);
 	else if ((r = secret_copy(out, &k->value)) != 0)
 		r = error_set(err, -r, "example: reading '%s': out of locked memory", name);
-	pthread_mutex_unlock(&b->lock);
+	pthread_mutex_unlock(&service.lock);
 	return r;
 }
 
@@ -142,18 +158,20 @@ static int example_get(struct backend *b, const struct call *c, const char *name
 static int example_create(struct backend *b, const struct call *c, const char *name, const struct secret *val,
 			  struct error *err)
 {
+	int r = begin_change(b, c, err, "creating", name, val);
+	if (r != 0)
+		return r;
 	struct key *k = calloc(1, sizeof *k);
 	if (k == NULL || (k->name = strdup(name)) == NULL || secret_copy(&k->value, val) != 0) {
 		key_free(k);
 		return error_set(err, ENOMEM, "example: creating '%s': out of memory", name);
 	}
-	pthread_mutex_lock(&b->lock);
-	b->counts.requests++;
-	struct key **place = key_place(b, name);
+	pthread_mutex_lock(&service.lock);
+	struct key **place = key_place(name);
 	bool taken = *place != NULL;
 	if (!taken)
 		*place = k;
-	pthread_mutex_unlock(&b->lock);
+	pthread_mutex_unlock(&service.lock);
 	if (!taken)
 		return 0;
 	key_free(k);
@@ -164,28 +182,31 @@ static int example_replace(struct backend *b, const struct call *c, const char *
 			   const struct secret *val, struct error *err)
 {
 	SECRET(copy);
+	int r = begin_change(b, c, err, "replacing", name, val);
+	if (r != 0)
+		return r;
 	if (secret_copy(&copy, val) != 0)
 		return error_set(err, ENOMEM, "example: replacing '%s': out of locked memory", name);
-	int r = 0;
-	pthread_mutex_lock(&b->lock);
-	b->counts.requests++;
-	struct key *k = *key_place(b, name);
+	pthread_mutex_lock(&service.lock);
+	struct key *k = *key_place(name);
 	if (k == NULL || !secret_equal(&k->value, old))
 		r = error_set(err, ESTALE, "example: replacing '%s': it was changed meanwhile", name);
 	else
 		secret_move(&k->value, &copy);
-	pthread_mutex_unlock(&b->lock);
+	pthread_mutex_unlock(&service.lock);
 	return r;
 }
 
 static int example_remove(struct backend *b, const struct call *c, const char *name, struct error *err)
 {
-	pthread_mutex_lock(&b->lock);
-	b->counts.requests++;
-	struct key **place = key_place(b, name), *k = *place;
+	int r = begin_change(b, c, err, "removing", name, NULL);
+	if (r != 0)
+		return r;
+	pthread_mutex_lock(&service.lock);
+	struct key **place = key_place(name), *k = *place;
 	if (k != NULL)
 		*place = k->next;
-	pthread_mutex_unlock(&b->lock);
+	pthread_mutex_unlock(&service.lock);
 	if (k == NULL)
 		return error_set(err, ENOENT, "example: removing '%s': no such key", name);
 	key_free(k);
@@ -194,9 +215,7 @@ static int example_remove(struct backend *b, const struct call *c, const char *n
 
 static void example_counts(struct backend *b, struct backend_counts *ret)
 {
-	pthread_mutex_lock(&b->lock);
-	*ret = b->counts;
-	pthread_mutex_unlock(&b->lock);
+	*ret = (struct backend_counts){ .requests = b->requests };
 }
 
 /* stat, probe, describe, caps_now and name_ok may be NULL; backend.h says what that means. */
@@ -205,7 +224,7 @@ const struct backend_ops example_backend = {
 	.summary = "keys in memory, for whoever writes a module",
 	.caps = BACKEND_READ | BACKEND_WRITE | BACKEND_REPLACE,
 	.name_max = 255,
-	.value_max = 1 << 20,
+	.value_max = VALUE_MAX,
 	.open = example_open,
 	.close = example_close,
 	.status = example_status,
