@@ -308,6 +308,8 @@ static int dir_list(struct backend *s, const struct call *c, const char *prefix,
 	}
 	if (r == 0 && e == NULL && errno != 0)
 		r = dir_error(s, err, errno, "listing", s->path);
+	if (r == 0 && dir_gone(s))            /* glibc shows it as an empty one */
+		r = dir_error(s, err, ENOENT, "listing", s->path);
 	closedir(d);
 	free(*cursor);
 	*cursor = NULL;
