@@ -68,12 +68,12 @@ static void items_print(struct run *run)
 {
 	int width = name_width(run);
 
-	if (run->details != NULL)
+	if (run->options.long_list)
 		report_list_header(run->report, width);
 	for (size_t i = 0; i < run->count; i++) {
 		struct item *item = &run->items[i];
-		const struct detail *d = run->details != NULL ? &run->details[i] : NULL;
-		if (item->outcome == OUTCOME_PENDING && d == NULL)
+		const struct detail *d = run->options.long_list ? &run->details[i] : NULL;
+		if (item->outcome == OUTCOME_PENDING && run->details == NULL)
 			item_settle(item, OUTCOME_LISTED, NULL);
 		if (item->outcome == OUTCOME_PENDING)
 			continue;

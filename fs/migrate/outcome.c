@@ -80,6 +80,8 @@ void tally_add(struct tally *t, const struct item *item)
 	if (!table[item->outcome].failure)
 		return;
 	atomic_fetch_add_explicit(&t->failures, 1, memory_order_relaxed);
+	if (item->outcome == OUTCOME_FAILED && error_refused(item->code))
+		atomic_fetch_add_explicit(&t->refused, 1, memory_order_relaxed);
 	if (item->outcome == OUTCOME_FAILED || item->outcome == OUTCOME_UNKNOWN)
 		atomic_fetch_add_explicit(error_passing(item->code) ? &t->passing : &t->other, 1, memory_order_relaxed);
 }

@@ -68,7 +68,7 @@ void item_settle_as(struct item *item, enum outcome o, int code, const char *fmt
 /* Counted as items settle, from any thread. */
 struct tally {
 	atomic_size_t counts[OUTCOME_COUNT];
-	atomic_size_t verified, passing, other, failures;
+	atomic_size_t verified, passing, other, refused, failures;   /* refused: also counted in one of the two before */
 };
 void tally_add(struct tally *t, const struct item *item);
 size_t tally_count(const struct tally *t, enum outcome o);

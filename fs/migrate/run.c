@@ -6,15 +6,6 @@
 #include "fs/migrate/report.h"
 #include "fs/migrate/signals.h"
 
-/* A side that has refused so many keys and taken none will not take the rest either. */
-enum { REFUSED_ENOUGH = 64 };
-
-static bool side_hopeless(const struct side *s)
-{
-	return s->open && ((s->reads_refused >= REFUSED_ENOUGH && s->reads_done == 0) ||
-			   (s->writes_refused >= REFUSED_ENOUGH && s->writes_done == 0));
-}
-
 void run_settled(struct run *run, struct item *item)
 {
 	tally_add(&run->tally, item);
@@ -50,6 +41,19 @@ size_t run_pending(const struct run *run)
 	return n;
 }
 
+/* Nothing worked, and every failure was a refusal: it is the side, not the keys. */
+static bool all_refused(const struct tally *t)
+{
+	static const enum outcome works[] = {
+		OUTCOME_CREATED, OUTCOME_REPLACED, OUTCOME_IDENTICAL, OUTCOME_LISTED, OUTCOME_ABSENT,
+	};
+	size_t worked = 0;
+
+	for (size_t i = 0; i < sizeof works / sizeof *works; i++)
+		worked += tally_count(t, works[i]);
+	return worked == 0 && t->refused > 0 && t->refused == tally_count(t, OUTCOME_FAILED);
+}
+
 static bool no_key_at_all(const struct run *run)
 {
 	const struct tally *t = &run->tally;
@@ -67,7 +71,7 @@ int run_status(struct run *run)
 		{ no_key_at_all(run) || tally_count(t, OUTCOME_MISSING) > 0, STATUS_EMPTY },
 		{ tally_count(t, OUTCOME_LOST) > 0, STATUS_LOST },
 		{ signal != 0, STATUS_SIGNAL + signal },
-		{ side_refused(&run->source) || side_refused(&run->target) || side_refused(&run->backup), STATUS_REFUSED },
+		{ all_refused(t), STATUS_REFUSED },
 		{ atomic_load(&t->other) > 0, STATUS_ERROR },
 		{ atomic_load(&t->passing) > 0 || left, STATUS_PASSING },
 		{ tally_count(t, OUTCOME_CONFLICT) + tally_count(t, OUTCOME_DAMAGED) + tally_count(t, OUTCOME_UNFIT) +

@@ -15,6 +15,7 @@
 static const double LIST_SECONDS = 900, REPLACE_SECONDS = 300;
 /* Throttling slows a run down.  Only a store that has said nothing else for so long fails a key. */
 static const int64_t THROTTLE_PATIENCE = INT64_C(900) * 1000000000;
+enum { REFUSED_ENOUGH = 64 };
 static const int64_t PAUSE_FIRST = 250000000, PAUSE_MAX = INT64_C(8000000000);
 
 static int open_failed(struct side *s, const char *where, int r, struct error *err)
@@ -95,9 +96,10 @@ bool side_local(const struct side *s)
 	return s->caps & BACKEND_LOCAL;
 }
 
-bool side_refused(const struct side *s)
+bool side_hopeless(const struct side *s)
 {
-	return (s->reads_refused > 0 && s->reads_done == 0) || (s->writes_refused > 0 && s->writes_done == 0);
+	return (s->reads_refused >= REFUSED_ENOUGH && s->reads_done == 0) ||
+	       (s->writes_refused >= REFUSED_ENOUGH && s->writes_done == 0);
 }
 
 void side_counts(const struct side *s, struct backend_counts *ret)

@@ -34,8 +34,8 @@ int side_open(struct side *s, enum role role, const char *where, const struct mi
 void side_close(struct side *s);              /* accepts the zeroed one */
 const char *side_label(const struct side *s);
 bool side_local(const struct side *s);
-/* Everything that was tried of one kind was refused: status 7. */
-bool side_refused(const struct side *s);
+/* It has refused so many calls of one kind, and done none, that the rest would fare no better. */
+bool side_hopeless(const struct side *s);
 void side_counts(const struct side *s, struct backend_counts *ret);
 
 int side_list(struct side *s, struct cancel *cancel, const char *prefix, struct listing *ret, struct error *err);
