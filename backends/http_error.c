@@ -62,7 +62,8 @@ static const struct cause {
 	{ CURLE_ABORTED_BY_CALLBACK,   EHOSTUNREACH, true,  "the connection was closed without an answer (%s)" },
 	{ CURLE_PEER_FAILED_VERIFICATION, EPROTO,    false, "the server's certificate is not trusted (%s): set tls.ca to the "
 	                                                    "authority that issued it, or use the name it was issued for" },
-	{ CURLE_SSL_CONNECT_ERROR,     EPROTO,       false, "TLS failed (%s): does the server speak https with TLS 1.2 or later?" },
+	{ CURLE_SSL_CONNECT_ERROR,     EPROTO,       false, "TLS failed (%s): does the server speak https with TLS 1.2 or later, "
+	                                                    "and does it want a client certificate?" },
 	{ CURLE_SSL_CERTPROBLEM,       EINVAL,       false, "the client certificate cannot be used (%s)" },
 	{ CURLE_URL_MALFORMAT,         EINVAL,       false, "this is no valid address (%s)" },
 	{ CURLE_UNSUPPORTED_PROTOCOL,  EPROTO,       false, "the answer is not HTTP, or the address begins with neither http nor "

@@ -163,6 +163,17 @@ static void connection_serve(struct connection *c, SSL *ssl, char *buf)
 	}
 }
 
+/* A close with unread bytes would be a reset, and an alert under way would be lost. */
+static void refusal_deliver(int fd)
+{
+	char rest[4096];
+	size_t n;
+
+	shutdown(fd, SHUT_WR);
+	while (raw_read(NULL, fd, rest, sizeof rest, &n))
+		;
+}
+
 static void *connection_main(void *arg)
 {
 	struct connection *c = arg;
@@ -176,6 +187,8 @@ static void *connection_main(void *arg)
 		SSL_set_fd(ssl, c->fd);
 	if (ssl == NULL || SSL_accept(ssl) == 1)
 		connection_serve(c, ssl, buf);
+	else
+		refusal_deliver(c->fd);
 	SSL_free(ssl);
 	free(buf);
 	pthread_mutex_lock(&s->lock);
