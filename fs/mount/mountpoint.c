@@ -57,17 +57,20 @@ static bool conf_allows_other(void)
 
 static int device_check(struct error *err)
 {
-	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC), code = fd >= 0 ? 0 : errno;
+	struct stat st;
 
-	if (fd >= 0) {
+	if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISCHR(st.st_mode)))
+		code = ENODEV;                /* a file that something left there */
+	if (fd >= 0)
 		close(fd);
+	if (code == 0)
 		return 0;
-	}
-	if (errno == EACCES || errno == EPERM)
+	if (code == EACCES || code == EPERM)
 		return error_set(err, EACCES, "/dev/fuse may not be opened: ask for permission on it, or in a container for "
 		                 "--device /dev/fuse");
 	return error_set(err, ENODEV, "/dev/fuse cannot be opened: %s: load the kernel module with 'modprobe fuse', or start "
-	                 "the container with --device /dev/fuse", strerror(errno));
+	                 "the container with --device /dev/fuse", strerror(code));
 }
 
 int mountpoint_machine(const struct mount_options *o, struct error *err)
