@@ -33,7 +33,7 @@ void compare_source_failed(const struct run *run, struct item *item, const struc
 {
 	if (err->code == ECANCELED)
 		return;
-	if (err->code == ENOENT && item->flags & ITEM_LITERAL)
+	if ((err->code == ENOENT || err->code == ENAMETOOLONG) && item->flags & ITEM_LITERAL)
 		item_settle_as(item, OUTCOME_MISSING, ENOENT, "the source has no such key");
 	else if (err->code == ENOENT)
 		item_settle_as(item, OUTCOME_DELETED, ENOENT, "the source lists it, but it is deleted");
