@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "fs/migrate/outcome.h"
 
@@ -23,7 +24,7 @@ static int open_failed(struct side *s, const char *where, int r, struct error *e
 	struct stat st;
 
 	/* A configuration that cannot be read is a wrong command line; a directory that cannot be is a store that refuses. */
-	if (r == -EACCES && stat(where, &st) == 0 && S_ISREG(st.st_mode))
+	if (r == -EACCES && stat(where, &st) == 0 && S_ISREG(st.st_mode) && access(where, R_OK) != 0)
 		err->code = EINVAL;
 	error_prefix(err, "%s", s->word);
 	return -err->code;

@@ -15,5 +15,7 @@ int exit_status(int code)
 		return EXIT_USAGE;
 	if (code == ENOENT || code == ENOTDIR)
 		return EXIT_ABSENT;
-	return error_refused(code) ? EXIT_REFUSED : EXIT_OTHER;
+	if (error_refused(code))
+		return EXIT_REFUSED;
+	return error_passing(code) ? EXIT_PASSING : EXIT_OTHER;
 }

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "backends/config.h"
 #include "backends/secret.h"
@@ -139,11 +141,30 @@ static int run(struct mount_options *o, struct error *err)
 	return r != 0 ? r : mount_run(o, &d, err);
 }
 
-static int probe(const struct mount_options *o, struct error *err)
+static int fail(const struct error *err)
 {
-	int r = memory_lock(err);
+	log_line(LOG_LEVEL_ERROR, "%s", err->text);
+	return exit_status(err->code);
+}
 
-	return r != 0 ? exit_status(err->code) : probe_run(o);
+/* A configuration that may not be read is a mistake of the command line, not a store that refuses. */
+static int sources_readable(const struct mount_options *o, struct error *err)
+{
+	for (size_t i = 0; i < o->source_count; i++) {
+		struct stat st;
+		const char *where = o->sources[i].where;
+		if (stat(where, &st) == 0 && S_ISREG(st.st_mode) && access(where, R_OK) != 0)
+			return error_set(err, EINVAL, "%s cannot be read: %s", where, strerror(errno));
+	}
+	return 0;
+}
+
+static int probe(const struct mount_options *o)
+{
+	struct error err = ERROR_INIT;
+	int r = memory_lock(&err);
+
+	return r != 0 ? fail(&err) : probe_run(o);
 }
 
 int main(int argc, char **argv)
@@ -156,18 +177,16 @@ int main(int argc, char **argv)
 	int r = daemon_descriptors(&err);
 	if (r == 0)
 		r = mount_options_parse(argc, argv, &o, &err);
-	if (r != 0) {
-		log_line(LOG_LEVEL_ERROR, "%s", err.text);
-		return exit_status(err.code);
-	}
+	if (r == 0)
+		r = sources_readable(&o, &err);
+	if (r != 0)
+		return fail(&err);
 	if (o.probe) {
-		status = probe(&o, &err);
+		status = probe(&o);
 	} else {
 		signals_block();
 		r = run(&o, &err);
-		if (r != 0)
-			log_line(LOG_LEVEL_ERROR, "%s", err.text);
-		status = exit_status(r != 0 ? err.code : 0);
+		status = r != 0 ? fail(&err) : 0;
 	}
 	mount_options_free(&o);
 	return status;
