@@ -35,7 +35,8 @@ static int client_certificate(const struct config_map *map, struct error *err)
 	return together(map, fields, err);
 }
 
-/* A client certificate beside another login is for the TLS connection only. */
+/* A client certificate beside another login is for the TLS connection only; alone it is the login, whether or not
+ * "cert" says more about that. */
 static int vault_login(const struct config_map *map, struct error *err)
 {
 	static const char *const logins[] = { "approle", "kubernetes", "token", "cert" };
@@ -48,8 +49,11 @@ static int vault_login(const struct config_map *map, struct error *err)
 			return config_complain(map, logins[i], err, EINVAL, "found beside %s, expected exactly one login", first);
 		first = logins[i];
 	}
-	if (first != NULL || filled(map, "tls.cert"))
+	if (filled(map, "tls.cert") || (first != NULL && strcmp(first, "cert") != 0))
 		return 0;
+	if (first != NULL)
+		return config_complain(map, "tls.cert", err, EINVAL, "missing, expected the path of a client certificate together "
+		                       "with cert");
 	return config_complain(map, "", err, EINVAL, "no login found, expected one of approle, kubernetes, token, or tls.cert "
 	                       "with tls.key for a login by client certificate");
 }

@@ -121,6 +121,7 @@ static void every_store_is_known(void **state)
 		{ "vault", VAULT "    kubernetes: {role: r, jwt: /run/jwt}\n" },
 		{ "vault", VAULT "    token: t\n" },
 		{ "vault", VAULT "    tls: {cert: c, key: k}\n" },
+		{ "vault", VAULT "    cert: {role: r}\n    tls: {cert: c, key: k}\n" },
 		{ "vault", VAULT APPROLE "    tls: {cert: c, key: k}\n" },
 		{ "aws", "keystore: {aws: {secretsmanager: {endpoint: host.example, region: r}}}" },
 		{ "aws", "keystore: {aws: {secretsmanager: {endpoint: h, region: r, profile: p, role_arn: a, external_id: e}}}" },
@@ -275,6 +276,8 @@ static void logins_exclude_each_other(void **state)
 	refuse(VAULT APPROLE "    kubernetes: {jwt: j}\n",
 	       "k.yml:5:17: keystore.vault.kubernetes: found beside approle, expected exactly one login");
 	refuse(VAULT APPROLE "    token: t\n", "k.yml:5:12: keystore.vault.token: found beside approle, expected exactly one login");
+	refuse(VAULT "    cert: {role: r}\n", "k.yml:3:5: keystore.vault.tls.cert: missing, expected the path of a client "
+	       "certificate together with cert");
 	refuse(VAULT APPROLE "    tls: {cert: c}\n", "k.yml:5:10: keystore.vault.tls.key: missing, expected the path of the private "
 	       "key of a client certificate together with tls.cert");
 	refuse("keystore: {azure: {keyvault: {endpoint: 'https://h', managed_identity: {client_id: i}, "
