@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A hash table of nodes by name.  A node that is taken from its name, because the key was removed, stays alive for
+ * those who hold it; a new key of that name gets a new node. */
+#include "fs/mount/tree.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "fs/mount/volume_inside.h"
+
+enum { BUCKETS_FIRST = 64 };
+
+static uint64_t hash_text(uint64_t h, const char *text)
+{
+	for (; *text != '\0'; text++)
+		h = (h ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+	return (h ^ 0xff) * UINT64_C(0x100000001b3);
+}
+
+static size_t bucket_of(const struct tree *t, const char *name)
+{
+	uint64_t h = hash_text(UINT64_C(0xcbf29ce484222325), name);
+
+	return (size_t)(h ^ h >> 32) & (t->bucket_count - 1);
+}
+
+uint64_t node_number(const struct volume *v, enum node_kind kind, const char *name)
+{
+	uint64_t h = hash_text(UINT64_C(0xcbf29ce484222325), v != NULL ? v->identity : "");
+
+	h = hash_text(h ^ (kind == NODE_INFO ? 0x5a : kind >= NODE_CONTROL ? kind : 0), name);
+	return h < 16 ? h + 16 : h;
+}
+
+int tree_init(struct tree *t)
+{
+	*t = (struct tree){ .bucket_count = BUCKETS_FIRST };
+	t->buckets = calloc(t->bucket_count, sizeof(struct node *));
+	return t->buckets != NULL ? 0 : -ENOMEM;
+}
+
+static void node_free(struct node *n)
+{
+	free(n->local);
+	free(n->name);
+	free(n);
+}
+
+void tree_clear(struct tree *t)
+{
+	for (size_t i = 0; i < t->bucket_count && t->buckets != NULL; i++)
+		for (struct node *n = t->buckets[i], *next; n != NULL; n = next) {
+			next = n->next;
+			node_free(n);
+		}
+	for (struct node *n = t->orphans, *next; n != NULL; n = next) {
+		next = n->next;
+		node_free(n);
+	}
+	free(t->buckets);
+	*t = (struct tree){ 0 };
+}
+
+struct node *tree_find(struct tree *t, const char *name, bool info)
+{
+	for (struct node *n = t->buckets[bucket_of(t, name)]; n != NULL; n = n->next)
+		if ((n->kind == NODE_INFO) == info && strcmp(n->name, name) == 0)
+			return n;
+	return NULL;
+}
+
+/* Twice as many buckets; without memory the old ones do, only slower. */
+static void tree_grow(struct tree *t)
+{
+	size_t old_count = t->bucket_count;
+	struct node **old = t->buckets, **buckets = calloc(2 * old_count, sizeof(struct node *));
+
+	if (buckets == NULL)
+		return;
+	t->buckets = buckets;
+	t->bucket_count = 2 * old_count;
+	for (size_t i = 0; i < old_count; i++)
+		for (struct node *n = old[i], *next; n != NULL; n = next) {
+			size_t b = bucket_of(t, n->name);
+
+			next = n->next;
+			n->next = buckets[b];
+			buckets[b] = n;
+		}
+	free(old);
+}
+
+static void node_link(struct tree *t, struct node *n)
+{
+	if (t->count >= t->bucket_count)
+		tree_grow(t);
+	size_t b = bucket_of(t, n->name);
+	n->next = t->buckets[b];
+	t->buckets[b] = n;
+	n->linked = true;
+	t->count++;
+}
+
+struct node *tree_add(struct tree *t, struct volume *v, enum node_kind kind, const char *name)
+{
+	struct node *n = calloc(1, sizeof *n);
+
+	if (n == NULL || (n->name = strdup(name)) == NULL) {
+		free(n);
+		return NULL;
+	}
+	n->volume = v;
+	n->kind = kind;
+	n->created = n->changed = -1;
+	n->seen = time(NULL);
+	n->ino = node_number(v, kind, name);
+	node_link(t, n);
+	return n;
+}
+
+static void node_unlink(struct tree *t, struct node *n)
+{
+	struct node **p = &t->buckets[bucket_of(t, n->name)];
+
+	while (*p != n)
+		p = &(*p)->next;
+	*p = n->next;
+	n->next = NULL;
+	n->linked = false;
+	t->count--;
+}
+
+void tree_unlink(struct tree *t, struct node *n)
+{
+	tree_stored(t, n, false);
+	if (!n->linked)
+		return;
+	node_unlink(t, n);
+	n->prev = NULL;
+	n->next = t->orphans;
+	if (n->next != NULL)
+		n->next->prev = n;
+	t->orphans = n;
+}
+
+static void orphan_remove(struct tree *t, struct node *n)
+{
+	*(n->prev != NULL ? &n->prev->next : &t->orphans) = n->next;
+	if (n->next != NULL)
+		n->next->prev = n->prev;
+}
+
+int tree_rename(struct tree *t, struct node *n, enum node_kind kind, const char *name)
+{
+	char *copy = strdup(name);
+
+	if (copy == NULL)
+		return -ENOMEM;
+	node_unlink(t, n);
+	free(n->name);
+	n->name = copy;
+	n->kind = kind;
+	n->ino = node_number(n->volume, kind, name);
+	node_link(t, n);
+	return 0;
+}
+
+void tree_stored(struct tree *t, struct node *n, bool stored)
+{
+	if (n->stored != stored) {
+		n->stored = stored;
+		t->stored += stored ? 1 : (size_t)-1;
+	}
+}
+
+void node_settle(struct tree *t, struct node *n)
+{
+	if (n->fixed || n->opens > 0 || n->lookups > 0 || n->stored || n->staged != NULL)
+		return;
+	if (n->linked) {
+		/* A key that we removed leaves its node behind for a while: a listing that began before must not
+		 * bring the name back. */
+		if (n->kind == NODE_KEY && n->touched != 0)
+			return;
+		node_unlink(t, n);
+	} else {
+		orphan_remove(t, n);
+	}
+	node_free(n);
+}
+
+void tree_each(struct tree *t, void (*each)(struct tree *t, struct node *n, void *arg), void *arg)
+{
+	for (size_t i = 0; i < t->bucket_count; i++)
+		for (struct node *n = t->buckets[i], *next; n != NULL; n = next) {
+			next = n->next;
+			each(t, n, arg);
+		}
+}
+
+int64_t node_mtime(const struct node *n)
+{
+	return n->changed >= 0 ? n->changed : n->created >= 0 ? n->created : n->seen;
+}
