@@ -94,6 +94,13 @@ void log_to_syslog(void)
 	pthread_mutex_unlock(&out.lock);
 }
 
+void log_to_stderr(void)
+{
+	pthread_mutex_lock(&out.lock);
+	out.where = TO_STDERR;
+	pthread_mutex_unlock(&out.lock);
+}
+
 static void line_write(enum log_level level, const char *text);
 
 void log_reopen(void)

@@ -14,6 +14,7 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 void log_setup(const char *name);
 int log_to_file(const char *path, struct error *err);     /* appended, 0600; log_reopen() for rotation */
 void log_to_syslog(void);
+void log_to_stderr(void);                                 /* where it begins */
 void log_reopen(void);
 /* Comma separated areas ("http,cache"); -EINVAL names an area that does not exist and those that do. */
 int log_debug(const char *areas, struct error *err);

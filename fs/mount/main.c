@@ -69,9 +69,11 @@ static int volumes_apart(const struct mount_options *o, const struct volumes *v,
 
 static int log_open(const struct mount_options *o, struct error *err)
 {
-	if (o->log_file != NULL)
-		return log_to_file(o->log_file, err);
-	if (!o->foreground)
+	if (o->log_file != NULL && log_to_file(o->log_file, err) != 0) {
+		err->code = EINVAL;           /* a mistake of the command line, whatever the system calls it */
+		return -EINVAL;
+	}
+	if (o->log_file == NULL && !o->foreground)
 		log_to_syslog();
 	return 0;
 }
@@ -87,16 +89,18 @@ static int memory_lock(struct error *err)
 	return r;
 }
 
-/* Between these two everything that can fail has been tried, so that the prompt knows of it. */
+/* Whatever can fail is tried here, so that the prompt hears of it. */
 static int session_begin(const struct mount_options *o, struct volumes *v, struct session **ret, struct error *err)
 {
 	int r = volumes_apart(o, v, err);
 
 	signals_hold();
 	if (r == 0)
-		r = session_mount(o, v->each, v->count, ret, err);
-	if (r == 0)
 		r = log_open(o, err);
+	if (r == 0)
+		r = session_mount(o, v->each, v->count, ret, err);
+	if (r != 0)
+		log_to_stderr();
 	return r;
 }
 
