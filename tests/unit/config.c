@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Configuration files: what is accepted, and for everything that is not, the exact sentence. */
+#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -434,6 +435,53 @@ static void a_module_can_complain_at_the_place_of_a_field(void **state)
 	config_free(cfg);
 }
 
+/* Set every variable that an example refers to. */
+static void variables_set(const char *path)
+{
+	char line[400];
+	FILE *f = fopen(path, "r");
+
+	assert_non_null(f);
+	while (fgets(line, sizeof line, f) != NULL) {
+		char *name = strstr(line, "${");
+		if (name != NULL)
+			setenv(strtok(name + 2, "}"), "something", 1);
+	}
+	fclose(f);
+}
+
+static void every_example_is_accepted(void **state)
+{
+	const char *source = getenv("KESFS_SOURCE");
+	char path[4096];
+	int count = 0;
+
+	assert_non_null(source);              /* set by meson test */
+	snprintf(path, sizeof path, "%s/contrib/config", source);
+	DIR *examples = opendir(path);
+	assert_non_null(examples);
+	for (struct dirent *e; (e = readdir(examples)) != NULL;) {
+		struct config *cfg;
+		struct error err = ERROR_INIT;
+		size_t n = strcspn(e->d_name, ".-");  /* "vault-token.yml" is a vault */
+
+		if (strstr(e->d_name, ".yml") == NULL)
+			continue;
+		snprintf(path, sizeof path, "%s/contrib/config/%s", source, e->d_name);
+		variables_set(path);
+		warnings = 0;
+		if (config_load(path, warn, NULL, &cfg, &err) != 0)
+			fail_msg("%s", err.text);
+		assert_int_equal(warnings, 0);
+		assert_int_equal(strlen(config_store(cfg)), n);
+		assert_memory_equal(config_store(cfg), e->d_name, n);
+		config_free(cfg);
+		count++;
+	}
+	closedir(examples);
+	assert_true(count >= 9);              /* one for each store at least */
+}
+
 static void durations_are_those_of_go(void **state)
 {
 	static const struct {
@@ -480,6 +528,7 @@ int main(void)
 		cmocka_unit_test(a_malicious_file_costs_no_more_than_its_length),
 		cmocka_unit_test(a_file_that_cannot_be_read_says_why),
 		cmocka_unit_test(a_module_can_complain_at_the_place_of_a_field),
+		cmocka_unit_test(every_example_is_accepted),
 		cmocka_unit_test(durations_are_those_of_go),
 	};
 
