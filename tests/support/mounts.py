@@ -85,6 +85,8 @@ class Mount:
     def __fspath__(self):
         return str(self.path)
 
+    __str__ = __fspath__
+
     @property
     def log(self):
         if self.daemon or self._entry[2].closed:

@@ -35,3 +35,5 @@ class Store:
 
     def __fspath__(self):
         return str(self.path)
+
+    __str__ = __fspath__
