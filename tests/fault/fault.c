@@ -219,7 +219,8 @@ static int fault_wrap(struct store *s, struct error *err)
 	b->label = strdup(s->label);
 	b->where = strdup(s->where);
 	b->log = log != NULL ? open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
-	b->caps_off = BACKEND_LOCAL;          /* it may be made to wait now */
+	if (!rules_store(s->label, s->where, ACTION_LOCAL))
+		b->caps_off = BACKEND_LOCAL;  /* it may be made to wait now */
 	if (rules_store(s->label, s->where, ACTION_GAP))
 		b->caps_off |= BACKEND_REPLACE;
 	if (rules_store(s->label, s->where, ACTION_BLIND))

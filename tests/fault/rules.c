@@ -20,6 +20,7 @@ static const struct { const char *name; enum action action; char takes; } action
 	{ "delay", ACTION_DELAY, 'n' }, { "hold", ACTION_HOLD, 'f' }, { "fail", ACTION_FAIL, 'e' },
 	{ "hang", ACTION_HANG, 0 }, { "late", ACTION_LATE, 'e' }, { "lose", ACTION_LOSE, 0 },
 	{ "lie", ACTION_LIE, 0 }, { "flip", ACTION_FLIP, 0 }, { "gap", ACTION_GAP, 0 }, { "blind", ACTION_BLIND, 0 },
+	{ "local", ACTION_LOCAL, 0 },
 };
 
 static int errno_of(const char *symbol)
@@ -183,7 +184,7 @@ static void rule_apply(struct rule *r, struct fault *f)
 	case ACTION_LOSE: f->lose = true; break;
 	case ACTION_LIE: f->lie = true; break;
 	case ACTION_FLIP: f->flip = true; break;
-	case ACTION_GAP: case ACTION_BLIND: break;
+	case ACTION_GAP: case ACTION_BLIND: case ACTION_LOCAL: break;
 	}
 	if (r->left > 0)
 		r->left--;
