@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """kesfs as a process: the prompt, the background, signals, the log, mount points, mount(8) and fstab."""
+import contextlib
 import os
 import pathlib
 import re
@@ -28,6 +29,19 @@ def table_line(path):
         if line.split()[4] == str(path):
             return line
     return None
+
+
+def serving(place):
+    """The processes that were told to mount there."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(OSError):
+                words = os.fsdecode(pathlib.Path(f"/proc/{entry}/cmdline").read_bytes()).split("\0")[:-1]
+                start = os.readlink(f"/proc/{entry}/cwd")
+                if words and words[0].endswith("kesfs") and os.path.normpath(os.path.join(start, words[-1])) == str(place):
+                    found.append(int(entry))
+    return found
 
 
 # --- the prompt ----------------------------------------------------------------------------------------------------
@@ -178,16 +192,18 @@ def test_several_stores_are_directories_by_file_or_name(mount, store, keys):
 
 def test_a_dead_mount_is_cleared_with_a_note(mount, programs, store, keys, tmp):
     a = store("a", {"k": keys.a()})
-    place = tmp / "mnt"
-    dead = mount(a.config, at=place)
+    dead = mount(a.config)
     dead.kill()
     with pytest.raises(OSError):
-        os.listdir(place)
-    m = mount(a.config, at=place)
-    assert os.listdir(place) == ["k"]
-    assert m.wait_log("dead mount") == f"kesfs: the dead mount at {place} was cleared"
-    m.unmount()
-    assert mounted(place) is None
+        os.listdir(dead)
+    for place in (dead.path, f"{dead.path}/", os.path.relpath(dead.path)):
+        result = programs.run(programs.kesfs, a.config, place).expect(0)
+        assert result.err == f"kesfs: the dead mount at {place} was cleared\n"
+        assert os.listdir(dead) == ["k"]
+        for pid in serving(dead.path):
+            os.kill(pid, signal.SIGKILL)
+    unmount(dead.path)
+    assert mounted(dead.path) is None
 
 
 def test_a_live_mount_is_refused(mount, programs, store, keys):
@@ -203,11 +219,13 @@ def test_the_directory_of_the_store_and_its_surroundings_are_refused(programs, s
     a = store("a", {"k": keys.a()})
     (a.path / "inside").mkdir()
     for place, words in ((a.path, "is, or lies in"), (a.path / "inside", "is, or lies in"), (a.path.parent, "would hide")):
-        said = refused(programs, a.config, place, "-o", "nonempty")
+        result = programs.run(programs.kesfs, a.config, place, "-o", "nonempty").expect(2)
+        said = result.err.splitlines()[-1]    # the directory inside is left out, with a line of its own
         assert words in said and str(a.path) in said
         assert mounted(place) is None
     (a.path.parent / "link").symlink_to(a.path)
-    assert "is, or lies in" in refused(programs, a.path, a.path.parent / "link/inside")
+    result = programs.run(programs.kesfs, a.config, a.path.parent / "link/inside").expect(2)
+    assert "is, or lies in" in result.err
 
 
 def test_a_mount_point_that_is_not_fit_is_one_sentence(programs, store, tmp):
@@ -242,25 +260,35 @@ def test_auto_unmount_leaves_no_dead_mount(mount, store, wait_until):
 
 @pytest.fixture
 def by_mount(programs, tmp):
-    """mount(8) with these arguments, kesfs being found by name; whatever it mounts is unmounted."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root")
-    if not shutil.which("mount.fuse3"):
-        pytest.skip("mount.fuse3 is not installed")
+    """mount(8) with these arguments, and a shell script in the mount point afterwards.  mount(8) drops PATH, so kesfs
+    must be where the system looks: in a mount namespace of the test's own it is."""
+    if os.geteuid() != 0 or not shutil.which("mount.fuse3"):
+        pytest.skip("needs root and mount.fuse3")
+    if subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode:
+        pytest.skip("needs mount namespaces")
     place = tmp / "mnt"
     place.mkdir()
-    path = f"{programs.kesfs.parent}:{os.environ['PATH']}"
-    yield lambda *arguments: programs.run("mount", *arguments, env={"PATH": path})
-    unmount(place)
+
+    def run(*arguments, then="true", program=programs.kesfs):
+        bin_ = tmp / "bin"
+        bin_.mkdir(exist_ok=True)
+        (bin_ / "kesfs").unlink(missing_ok=True)
+        (bin_ / "kesfs").symlink_to(program)
+        script = (f'mount --bind {bin_} /usr/local/sbin; trap "umount -l {place} 2>/dev/null || true" EXIT; mount "$@"; '
+                  f'cd {place}; {then}; cd /')
+        return programs.run("unshare", "-m", "--propagation", "private", "sh", "-euc", script, "sh", *arguments)
+    return run
+
+
+TABLE = 'grep "$PWD " /proc/self/mountinfo'
 
 
 def test_mount_finds_kesfs_as_a_type(by_mount, store, keys, tmp):
     a = store("a", {"k": keys.a()})
-    by_mount("-t", "fuse.kesfs", a.config, tmp / "mnt", "-o", "ro,ttl=5").expect(0)
-    assert mounted(tmp / "mnt") == ("fuse.kesfs", str(a.config))
-    assert (tmp / "mnt/k").read_bytes() == a.value("k")
-    options = set(table_line(tmp / "mnt").split()[5].split(","))
-    assert {"ro", "nosuid", "nodev", "noexec"} <= options
+    result = by_mount("-t", "fuse.kesfs", a.config, tmp / "mnt", "-o", "ro,ttl=5", then=f"{TABLE}; cmp k {a.path}/k").expect(0)
+    fields = result.out.split()
+    assert {"ro", "nosuid", "nodev", "noexec"} <= set(fields[5].split(","))
+    assert fields[fields.index("-") + 1:][:2] == ["fuse.kesfs", str(a.config)]
 
 
 def test_mount_reports_what_kesfs_refuses(by_mount, store, tmp):
@@ -270,23 +298,18 @@ def test_mount_reports_what_kesfs_refuses(by_mount, store, tmp):
 
 def test_remount_is_refused_and_the_mount_stays(by_mount, store, keys, tmp):
     a = store("a", {"k": keys.a()})
-    by_mount("-t", "fuse.kesfs", a.config, tmp / "mnt").expect(0)
-    result = by_mount("-o", "remount,ro", tmp / "mnt")
-    assert result.status != 0 and "remount" in result.err
-    assert os.listdir(tmp / "mnt") == ["k"]
-    (tmp / "mnt/new").write_bytes(keys.a())
+    result = by_mount("-t", "fuse.kesfs", a.config, tmp / "mnt",
+                      then=f'mount -o remount,ro "$PWD" && exit 99; ls; cp k new; {TABLE} | wc -l').expect(0)
+    assert "the option 'remount' is refused" in result.err
+    assert result.lines == ["k", "1"] and a.names() == ["k", "new"]
 
 
 def test_a_line_in_fstab_mounts_and_counts_as_mounted(by_mount, store, keys, tmp):
     a = store("a", {"k": keys.a()})
     fstab = tmp / "fstab"
-    fstab.write_text(f"{a.config} {tmp}/mnt fuse.kesfs ro,_netdev,nofail,noauto,user,x-systemd.automount,comment=mine 0 0\n")
-    by_mount("-T", fstab, tmp / "mnt").expect(0)
-    assert os.listdir(tmp / "mnt") == ["k"]
-    text = fstab.read_text().replace("noauto,", "")
-    fstab.write_text(text)
-    assert by_mount("-a", "-T", fstab).status == 0        # already mounted: nothing to do
-    assert sum(line.split()[4] == f"{tmp}/mnt" for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()) == 1
+    fstab.write_text(f"{a.config} {tmp}/mnt fuse.kesfs ro,_netdev,nofail,user,x-systemd.automount,comment=mine 0 0\n")
+    result = by_mount("-T", fstab, tmp / "mnt", then=f"ls; mount -a -T {fstab}; {TABLE} | wc -l").expect(0)
+    assert result.lines == ["k", "1"]
 
 
 def test_every_line_of_the_fstab_example_is_understood(programs, store, tmp):
@@ -311,23 +334,17 @@ def test_the_unit_is_accepted_by_systemd(programs, tmp):
     assert "kesfs@" not in result.err, result
 
 
-def test_what_is_installed_mounts_by_type(programs, store, keys, tmp):
-    if os.geteuid() != 0 or not shutil.which("mount.fuse3") or not shutil.which("meson"):
-        pytest.skip("needs root, mount.fuse3 and meson")
+def test_what_is_installed_mounts_by_type(programs, by_mount, store, keys, tmp):
+    if not shutil.which("meson"):
+        pytest.skip("meson is not installed")
     there = tmp / "installed"
     programs.run("meson", "install", "-C", programs.build, "--no-rebuild", "--destdir", there).expect(0)
     found = {path.name: path for path in there.rglob("*") if path.is_file()}
-    for name in ("kesfs", "kesfs.1", "_kesfs", "kesfs.fish", "kesfs@.service"):
+    for name in ("kesfs-migrate", "kesfs.1", "kesfs-migrate.1", "kesfs.yml.5", "_kesfs", "kesfs.fish", "kesfs@.service"):
         assert name in found, sorted(found)
-    program = next(path for path in there.rglob("bin/kesfs"))
-    a, place = store("a", {"k": keys.a()}), tmp / "mnt"
-    place.mkdir()
-    try:
-        programs.run("mount", "-t", "fuse.kesfs", a.config, place,
-                     env={"PATH": f"{program.parent}:{os.environ['PATH']}"}).expect(0)
-        assert os.listdir(place) == ["k"]
-    finally:
-        unmount(place)
+    a = store("a", {"k": keys.a()})
+    program = next(there.rglob("bin/kesfs"))
+    assert by_mount("-t", "fuse.kesfs", a.config, tmp / "mnt", then="ls", program=program).expect(0).lines == ["k"]
 
 
 def test_a_failed_mount_is_an_exception_with_its_sentence(mount, store, tmp):
