@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The window, the pause and the rate, on a clock of the test's own. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "backends/limit.h"
+
+#define SECOND INT64_C(1000000000)
+
+static struct limit l;
+
+static unsigned admit_all(int64_t now)
+{
+	unsigned n = 0;
+
+	while (limit_admit(&l, now) == 0)
+		n++;
+	return n;
+}
+
+static void answer_all(unsigned n)
+{
+	while (n-- > 0) {
+		limit_done(&l);
+		limit_good(&l);
+	}
+}
+
+static void it_begins_with_64_and_doubles_to_128(void **state)
+{
+	limit_init(&l, 0, 0);
+	assert_int_equal(admit_all(0), 64);
+	assert_int_equal(limit_admit(&l, 0), INT64_MAX);
+	answer_all(64);
+	assert_int_equal(admit_all(0), 128);
+	answer_all(128);
+	assert_int_equal(admit_all(0), 128);
+}
+
+static void the_users_own_cap_holds(void **state)
+{
+	limit_init(&l, 256, 0);
+	for (int i = 0; i < 3; i++) {
+		unsigned n = admit_all(0);
+		answer_all(n);
+	}
+	assert_int_equal(admit_all(0), 256);
+	limit_init(&l, 3, 0);
+	assert_int_equal(admit_all(0), 3);
+	answer_all(3);
+	assert_int_equal(admit_all(0), 3);
+}
+
+static void a_window_that_is_not_used_does_not_grow(void **state)
+{
+	limit_init(&l, 1000, 0);
+	for (int i = 0; i < 1000; i++) {
+		assert_int_equal(limit_admit(&l, 0), 0);
+		answer_all(1);
+	}
+	assert_int_equal((int)l.window, 64);
+}
+
+static void a_burst_of_refusals_cuts_once(void **state)
+{
+	limit_init(&l, 0, 0);
+	unsigned n = admit_all(10);
+	for (unsigned i = 0; i < n; i++) {
+		limit_done(&l);
+		limit_throttled(&l, 10, 20 + i, SECOND, 0);
+	}
+	assert_int_equal((int)l.window, 32);
+	assert_int_equal(l.throttled, 64);
+	assert_int_equal(limit_admit(&l, 30), 20 + 63 + SECOND);
+	assert_int_equal(l.throttled_ns, SECOND + 63);
+	/* After the pause fewer start; refused again, fewer still, but never none. */
+	for (int round = 0; round < 10; round++) {
+		int64_t now = l.paused_until;
+		n = admit_all(now);
+		assert_true(n >= 1);
+		for (unsigned i = 0; i < n; i++) {
+			limit_done(&l);
+			limit_throttled(&l, now, now + 1, SECOND, 0);
+		}
+	}
+	assert_int_equal((int)l.window, 1);
+}
+
+static void it_grows_by_at_most_one_a_round_after_a_cut(void **state)
+{
+	limit_init(&l, 0, 0);
+	assert_int_equal(limit_admit(&l, 0), 0);
+	limit_done(&l);
+	limit_throttled(&l, 0, 1, SECOND, 0);
+	assert_int_equal((int)l.window, 32);
+	for (int round = 1; round <= 10; round++) {
+		unsigned n = admit_all(10 * SECOND);
+		answer_all(n);
+	}
+	assert_in_range((int)l.window, 32 + 5, 32 + 10);
+}
+
+static void without_retry_after_the_pause_backs_off_until_a_good_answer(void **state)
+{
+	int64_t now = 0;
+
+	limit_init(&l, 0, 0);
+	for (unsigned i = 0; i < 8; i++) {
+		int64_t most = INT64_C(200000000) << i < 8 * SECOND ? INT64_C(200000000) << i : 8 * SECOND;
+		assert_int_equal(limit_admit(&l, now), 0);
+		limit_done(&l);
+		limit_throttled(&l, now, now, 0, (uint64_t)most);
+		assert_int_equal(l.paused_until, now + most);
+		now = l.paused_until;
+	}
+	assert_int_equal(limit_admit(&l, now), 0);
+	answer_all(1);
+	limit_throttled(&l, now, now, 0, 200000000);
+	assert_int_equal(l.paused_until, now + 200000000);
+}
+
+static void a_shorter_pause_does_not_end_a_longer_one(void **state)
+{
+	limit_init(&l, 0, 0);
+	limit_throttled(&l, 0, 0, 10 * SECOND, 0);
+	limit_throttled(&l, 1, 1, SECOND, 0);
+	assert_int_equal(l.paused_until, 10 * SECOND);
+	assert_int_equal(l.throttled_ns, 10 * SECOND);
+}
+
+static void a_rate_spaces_the_starts(void **state)
+{
+	int64_t now = 5 * SECOND;
+
+	limit_init(&l, 0, 4);
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(limit_admit(&l, now), 0);
+		assert_int_equal(limit_admit(&l, now), now + SECOND / 4);
+		limit_done(&l);
+		now += SECOND / 4;
+	}
+	/* Time that was not used is not made up for. */
+	now += 100 * SECOND;
+	assert_int_equal(limit_admit(&l, now), 0);
+	assert_int_equal(limit_admit(&l, now), now + SECOND / 4);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(it_begins_with_64_and_doubles_to_128),
+		cmocka_unit_test(the_users_own_cap_holds),
+		cmocka_unit_test(a_window_that_is_not_used_does_not_grow),
+		cmocka_unit_test(a_burst_of_refusals_cuts_once),
+		cmocka_unit_test(it_grows_by_at_most_one_a_round_after_a_cut),
+		cmocka_unit_test(without_retry_after_the_pause_backs_off_until_a_good_answer),
+		cmocka_unit_test(a_shorter_pause_does_not_end_a_longer_one),
+		cmocka_unit_test(a_rate_spaces_the_starts),
+	};
+
+	return cmocka_run_group_tests_name("limit", tests, NULL, NULL);
+}
