@@ -43,7 +43,7 @@ static void side_names(FILE *file, const struct run *run)
 	};
 
 	for (size_t i = 0; i < sizeof sides / sizeof *sides; i++)
-		if (sides[i].side->open && side_label(sides[i].side) != NULL)
+		if (sides[i].side->open)
 			member_text(file, sides[i].name, side_label(sides[i].side));
 }
 

@@ -29,6 +29,8 @@ static int write_keys(struct run *run, struct error *err)
 {
 	int r = run->options.mode == MODE_FORCE ? ask_replace(run, err) : 0;
 
+	if (r == -ECANCELED)
+		run->blocked = true;          /* by the user */
 	if (r == 0 && run->backup.open)
 		r = backup_run(run, err);
 	return r == 0 ? copy_run(run, err) : r;

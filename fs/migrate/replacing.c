@@ -65,7 +65,7 @@ static void backup_vanished(struct run *run, struct item *item, const struct sec
 
 	atomic_store(&run->no_replace, true);
 	if (r == 0)
-		item_settle_as(item, OUTCOME_FAILED, EIO, "after the replace its backup was gone (%.300s); the old value was put "
+		item_settle_as(item, OUTCOME_FAILED, EPROTO, "after the replace its backup was gone (%.300s); the old value was put "
 			       "back: is the backup the target by another name?", cause->text);
 	else
 		item_settle_as(item, OUTCOME_LOST, ENOTRECOVERABLE, "the old value is LOST: replaced, then its backup was gone "

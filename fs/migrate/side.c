@@ -11,9 +11,9 @@
 
 #include "fs/migrate/outcome.h"
 
-/* A listing of a million names may take its time; a replace that has begun may have to put a key back, for which
- * keystores.md 18 wants two minutes at least. */
-static const double LIST_SECONDS = 900, REPLACE_SECONDS = 300;
+/* A listing of a million names may take its time.  A replace has several steps, and may have to put a key back: by
+ * default two minutes and more are for that (keystores.md 18). */
+static const double LIST_SECONDS = 900, REPLACE_TIMES = 5;
 /* Throttling slows a run down.  Only a store that has said nothing else for so long fails a key. */
 static const int64_t THROTTLE_PATIENCE = INT64_C(900) * 1000000000;
 enum { REFUSED_ENOUGH = 64 };
@@ -89,7 +89,7 @@ void side_close(struct side *s)
 
 const char *side_label(const struct side *s)
 {
-	return s->store.label != NULL ? s->store.label : s->store.where;
+	return s->store.label != NULL ? s->store.label : s->store.where != NULL ? s->store.where : s->word;
 }
 
 bool side_local(const struct side *s)
@@ -106,7 +106,7 @@ bool side_hopeless(const struct side *s)
 void side_counts(const struct side *s, struct backend_counts *ret)
 {
 	*ret = (struct backend_counts){ .requests = 0 };
-	if (s->open && !s->absent && s->store.ops->counts != NULL)
+	if (s->store.ops != NULL && s->store.ops->counts != NULL)
 		s->store.ops->counts(s->store.handle, ret);
 }
 
@@ -215,7 +215,7 @@ int side_replace(struct side *s, struct cancel *cancel, const char *name, const 
 {
 	struct request q = {
 		.side = s, .name = name, .old = old, .value = value, .send = send_replace,
-		.seconds = side_local(s) || s->timeout > REPLACE_SECONDS ? s->timeout : REPLACE_SECONDS,
+		.seconds = s->timeout * REPLACE_TIMES,
 	};
 
 	return count(request_send(&q, cancel, err), &s->writes_done, &s->writes_refused);

@@ -37,7 +37,8 @@ int verify_key(struct side *side, const char *name, const struct secret *value, 
 	int64_t pause = PAUSE_FIRST;
 	int r;
 
-	call.deadline = call_now() + (side_local(side) ? PATIENCE_LOCAL : PATIENCE_NETWORK);
+	int64_t patience = side_local(side) ? PATIENCE_LOCAL : PATIENCE_NETWORK, timeout = (int64_t)(side->timeout * 1e9);
+	call.deadline = call_now() + (patience < timeout ? patience : timeout);
 	while ((r = look(side, name, value, old, cancel, err)) == -EAGAIN) {
 		if (call_sleep(&call, pause, true) != 0)
 			return -err->code;

@@ -3,7 +3,8 @@
 import os
 import time
 
-PATIENCE = 30.0 * float(os.environ.get("KESFS_TEST_SLOWNESS", "1"))
+SLOWNESS = float(os.environ.get("KESFS_TEST_SLOWNESS", "1"))
+PATIENCE = 30.0 * SLOWNESS
 
 
 def wait_until(condition, what, patience=PATIENCE, pause=0.02):

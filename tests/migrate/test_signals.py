@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""INT, TERM and HUP."""
+import signal
+
+import pytest
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_the_first_signal_finishes_what_is_open_and_starts_nothing_new(held, migrate, store, keys, number):
+    a, b = store("a", keys.many(20)), store("b")
+    run = held("/b:create:key-00003:HOLD", "--from", a.path, "--to", b.path, "-j", "1")
+    run.wait_call("begin create key-00003 0")
+    run.send(number)
+    run.wait_said("interrupted: finishing")
+    result = run.release().finish().expect(128 + number)
+    assert b.names() == [f"key-{i:05d}" for i in range(4)]
+    assert "created                4  verified" in result.err and "not started           16" in result.err
+    migrate("--from", a.path, "--to", b.path).expect(0)
+    assert b.all() == a.all()
+
+
+def test_the_second_signal_cancels_what_was_not_yet_sent(held, store, keys):
+    a, b = store("a", keys.many(4)), store("b")
+    run = held("/a:get:key-00001:HOLD", "--from", a.path, "--to", b.path, "-j", "1")
+    run.wait_call("begin get key-00001 0")
+    run.send(signal.SIGINT)
+    run.wait_said("interrupted: finishing")
+    run.send(signal.SIGINT)
+    run.finish().expect(130)
+    assert b.names() == ["key-00000"]
+
+
+def test_a_started_replace_still_ends_after_the_second_signal(held, store, keys):
+    a, b = store("a", {"k": keys.a()}), store("b", {"k": keys.a()})
+    run = held("/b:*:*:gap,/b:create:k:HOLD", "--from", a.path, "--to", b.path, "-f", "-v")
+    run.wait_call("begin create k 0")
+    for said in ("interrupted: finishing", "interrupted again"):
+        run.send(signal.SIGTERM)
+        run.wait_said(said)
+    run.release().finish().expect(143)
+    assert b.value("k") == a.value("k")
+
+
+@pytest.mark.parametrize("rule, call", [("/a:list:*:HOLD", "begin list - 0"), ("/b:get:beta:HOLD", "begin get beta 0")])
+def test_a_signal_during_the_plan_ends_at_once_and_nothing_was_written(held, sides, keys, rule, call):
+    a, b = sides
+    b.put("beta", keys.a())
+    run = held(rule, "--from", a.path, "--to", b.path, "-f")
+    run.wait_call(call)
+    run.send(signal.SIGINT)
+    run.finish().expect(130)
+    assert b.names() == ["beta"]
+
+
+def test_an_interrupted_run_is_told_in_json(held, objects, store, keys):
+    a, b = store("a", keys.many(3)), store("b")
+    run = held("/b:create:key-00001:HOLD", "--from", a.path, "--to", b.path, "-j", "1", "--json")
+    run.wait_call("begin create key-00001 0")
+    run.send(signal.SIGINT)
+    run.wait_said("interrupted")
+    parts = objects(run.release().finish().expect(130))
+    assert parts[-1]["status"] == 130 and parts[-1]["signal"] == 2 and parts[-1]["pending"] == 1
+    assert {o["name"]: o["outcome"] for o in parts if o["type"] == "key"} == {
+        "key-00000": "created", "key-00001": "created", "key-00002": "pending"}
+
+
+def test_signals_that_were_ignored_at_the_start_stay_ignored(held, store, keys):
+    a, b = store("a", keys.many(3)), store("b")
+    run = held("/b:create:key-00001:HOLD", "--from", a.path, "--to", b.path, "-j", "1",
+               preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    run.wait_call("begin create key-00001 0")
+    run.send(signal.SIGHUP)
+    run.release().finish().expect(0)
+    assert b.all() == a.all()
