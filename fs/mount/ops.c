@@ -82,9 +82,22 @@ void ops_attributes(const struct session *s, const struct node *n, struct stat *
 
 double ops_attributes_timeout(const struct node *n)
 {
-	if (n->kind == NODE_KEY && n->staged == NULL)
-		return n->volume->options->ttl < FIXED_TIMEOUT ? n->volume->options->ttl : FIXED_TIMEOUT;
+	if (n->kind == NODE_KEY && n->staged == NULL) {
+		const struct mount_options *o = n->volume->options;
+		/* LOOKUP does not fetch: the kernel has to come back for the true size. */
+		if (o->size_exact && !n->size_known)
+			return 0;
+		return o->ttl < FIXED_TIMEOUT ? o->ttl : FIXED_TIMEOUT;
+	}
 	return n->kind == NODE_STORE ? 1 : n->fixed && n->kind != NODE_STATUS ? FIXED_TIMEOUT : 0;
+}
+
+/* A name whose file is not stored yet may vanish at any time. */
+static double ops_entry_timeout(const struct node *n)
+{
+	double ttl = n->kind == NODE_KEY && n->staged == NULL ? n->volume->options->ttl : 0;
+
+	return ttl < FIXED_TIMEOUT ? ttl : FIXED_TIMEOUT;
 }
 
 void ops_entry(const struct session *s, struct node *n, struct fuse_entry_param *ret)
@@ -92,8 +105,7 @@ void ops_entry(const struct session *s, struct node *n, struct fuse_entry_param 
 	*ret = (struct fuse_entry_param){ .ino = (fuse_ino_t)(uintptr_t)n, .generation = 1 };
 	ops_attributes(s, n, &ret->attr);
 	ret->attr_timeout = ops_attributes_timeout(n);
-	/* A name whose file is not stored yet may vanish at any time. */
-	ret->entry_timeout = n->fixed ? FIXED_TIMEOUT : n->kind == NODE_KEY ? ret->attr_timeout : 0;
+	ret->entry_timeout = n->fixed ? FIXED_TIMEOUT : ops_entry_timeout(n);
 	n->lookups += !n->fixed;
 }
 

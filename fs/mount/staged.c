@@ -140,6 +140,18 @@ static int staged_refused(struct staged *s)
 	return refused;
 }
 
+/* A write failed, perhaps the second part of a large one: what is there must not be stored as if it were all.  The lock
+ * of the bytes is held. */
+static void staged_incomplete(struct staged *s, int code)
+{
+	pthread_mutex_lock(&s->volume->lock);
+	if (s->node != NULL)
+		volume_log(s->volume, "write", s->node->name, s->uid, s->pid, -code, "nothing of the file will be stored");
+	staged_part(s, error_errno(code));
+	pthread_mutex_unlock(&s->volume->lock);
+	secret_wipe(&s->bytes);
+}
+
 static int bytes_write(struct staged *s, const void *bytes, size_t size, uint64_t offset, bool append)
 {
 	size_t limit = staged_limit(s->volume);
@@ -159,8 +171,11 @@ int staged_write(struct staged *s, const void *bytes, size_t size, uint64_t offs
 {
 	pthread_mutex_lock(&s->lock);
 	int r = -staged_refused(s);
-	if (r == 0)
+	if (r == 0) {
 		r = bytes_write(s, bytes, size, offset, append);
+		if (r != 0)
+			staged_incomplete(s, -r);
+	}
 	if (r == 0)
 		r = staged_changed(s, owner);
 	pthread_mutex_unlock(&s->lock);
