@@ -79,6 +79,9 @@ struct backend_ops {
 	 * and accepts NULL. */
 	int  (*open)(const struct config_map *cfg, const struct backend_options *o, struct backend **ret, struct error *err);
 	void (*close)(struct backend *b);
+	/* What the user should hear before the first call, such as settings that a KES server obeys and we do not.
+	 * NULL: nothing. */
+	void (*notice)(struct backend *b, void (*warn)(const char *sentence, void *arg), void *arg);
 	/* What this handle can really do, once status() has succeeded: ops->caps narrowed or widened by the
 	 * configuration (KV v1 against v2).  NULL: ops->caps. */
 	unsigned (*caps_now)(struct backend *b);

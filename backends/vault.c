@@ -270,6 +270,27 @@ static int vault_open(const struct config_map *cfg, const struct backend_options
 	return 0;
 }
 
+/* KES's client library obeys these, so a configuration may rely on them. */
+static void vault_notice(struct backend *b, void (*warn)(const char *sentence, void *arg), void *arg)
+{
+	static const char *const variables[] = {
+		"VAULT_NAMESPACE", "VAULT_SKIP_VERIFY", "VAULT_CACERT", "VAULT_CAPATH", "VAULT_CACERT_BYTES", "VAULT_CLIENT_CERT",
+		"VAULT_CLIENT_KEY", "VAULT_TLS_SERVER_NAME", "VAULT_CLIENT_TIMEOUT", "VAULT_MAX_RETRIES", "VAULT_RATE_LIMIT",
+		"VAULT_PROXY_ADDR", "VAULT_HTTP_PROXY", "VAULT_AGENT_ADDR", "VAULT_SRV_LOOKUP", "VAULT_DISABLE_REDIRECTS",
+	};
+	char sentence[600];
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
+		if (getenv(variables[i]) != NULL)
+			n += (size_t)snprintf(sentence + n, sizeof sentence - n, "%s%s", n > 0 ? ", " : "", variables[i]);
+	if (n > 0) {
+		snprintf(sentence + n, sizeof sentence - n, " in the environment: a KES server obeys that, kesfs does not: set in the configuration "
+		         "file what is needed of it");
+		warn(sentence, arg);
+	}
+}
+
 static unsigned vault_caps_now(struct backend *b)
 {
 	return BACKEND_READ | BACKEND_WRITE | (b->v2 ? 0 : BACKEND_REPLACE | BACKEND_RACY);
@@ -297,6 +318,7 @@ const struct backend_ops vault_backend = {
 	.value_max = VALUE_MAX,
 	.open = vault_open,
 	.close = vault_close,
+	.notice = vault_notice,
 	.caps_now = vault_caps_now,
 	.status = vault_status,
 	.identity = vault_identity,

@@ -246,8 +246,8 @@ int vault_probe(struct backend *b, const struct call *c,
 
 	if (r != -EACCES)
 		return r != 0 ? r : permissions_say(b, c, &s, err);
-	snprintf(sentence, sizeof sentence, "the login has no rights at all in %s: the policy needs 'read' on %s/*, and more to "
-	         "write", b->engine, b->data);
+	snprintf(sentence, sizeof sentence, "there is no engine at %s/, or the login has no rights at all in it: the policy needs "
+	         "'read' on %s/*, and more to write", b->engine, b->data);
 	say(false, "read", sentence, arg);
 	say(false, "create", sentence, arg);
 	return 0;

@@ -115,6 +115,8 @@ int store_open(const char *where, const struct backend_options *o, void (*warn)(
 		r = config_load(where, warn, arg, &s.config, err);
 		if (r == 0)
 			r = module_open(&s, config_store(s.config), config_section(s.config), o, err);
+		if (r == 0 && s.ops->notice != NULL && warn != NULL)
+			s.ops->notice(s.handle, warn, arg);
 	}
 	if (r == 0 && store_wrap != NULL)
 		r = store_wrap(&s, err);
