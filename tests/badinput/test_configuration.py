@@ -106,6 +106,7 @@ def test_a_configuration_may_come_through_a_pipe(programs, store, keys):
 def test_a_configuration_that_may_not_be_read_is_status_2(programs, store, tmp):
     a = store("a")
     a.config.chmod(0o600)
+    tmp.parent.chmod(0o755)
     result = programs.run(programs.kesfs, "--probe", a.config, user=65534, group=65534, extra_groups=[])
     assert "a.yml cannot be read" in sentence(result, 2)
 

@@ -82,7 +82,8 @@ def test_a_mount_shows_what_can_be_a_file_name_and_opens_it(mount, store, keys):
     fill(a, value, names())
     m = mount(a.config, "-o", "ro")
     shown = set(os.listdir(os.fsencode(m)))
-    assert shown == {name for name in names() if min(name) >= 0x20 and 0x7f not in name and not name.startswith(b".")}
+    # A KES server refuses dots and backslashes in a directory.
+    assert shown == {name for name in names() if min(name) >= 0x20 and not set(name) & set(b"\x7f.\\")}
     for name in shown:
         with open(os.fsencode(m) + b"/" + name, "rb") as file:
             assert file.read() == value

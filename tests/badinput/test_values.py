@@ -34,7 +34,8 @@ def bad_values(keys):
 
 
 def write(path, value):
-    """The errno that somebody who writes value to a new file gets, or 0."""
+    """The errno that somebody who writes value to a new file gets first, or 0; the file is closed in any case."""
+    failed = 0
     try:
         fd = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except OSError as error:
@@ -44,13 +45,12 @@ def write(path, value):
         while left:
             left = left[os.write(fd, left):]
     except OSError as error:
-        os.close(fd)
-        return error.errno
+        failed = error.errno
     try:
         os.close(fd)
     except OSError as error:
-        return error.errno
-    return 0
+        failed = failed or error.errno
+    return failed
 
 
 def test_a_mount_refuses_what_no_server_could_load(mount, store, keys):
