@@ -36,8 +36,8 @@ def test_an_open_value_is_found_and_a_closed_one_is_not(looked, mount, store, ke
 
 
 def test_a_mount_at_rest_holds_no_key_bytes(looked, mount, store, keys, programs, tmp, wait_until):
-    kept = store("kept", keys.many(60))
-    new = store("new", keys.many(60, "new-{:05d}"))
+    kept = store("kept", keys.many(15))
+    new = store("new", keys.many(15, "new-{:05d}"))
     values = {**kept.all(), **new.all(), "damaged": keys.a()}
     out = tmp / "out"
     out.mkdir()
@@ -75,14 +75,14 @@ def test_nothing_stays_in_the_page_cache(reader, mount, store, keys, programs, t
 
 
 def test_a_helper_that_waits_holds_no_bytes_of_the_keys_it_has_done(looked, programs, store, keys, tmp, wait_until):
-    source, target = store("source", keys.many(60)), store("target")
+    source, target = store("source", keys.many(15)), store("target")
     source.put("zz-last", keys.a())
     held, log = tmp / "held", tmp / "calls"
     held.touch()
     helper = programs.build / "tests/fault/kesfs-migrate-fault"
     running = programs.start([helper, "--from", source.config, "--to", target.config, "--no-verify"],
                              env={"KESFS_FAULT": f"target:create:zz-last:hold={held}", "KESFS_FAULT_LOG": str(log)})
-    wait_until(lambda: "begin create zz-last" in log.read_text() and len(target.names()) >= 60, "the last key to be held")
+    wait_until(lambda: "begin create zz-last" in log.read_text() and len(target.names()) >= 15, "the last key to be held")
     assert "zz-last" in memory.find(running.pid, source.all()), "the search finds nothing, so it proves nothing"
     done = {name: value for name, value in source.all().items() if name != "zz-last"}
     wait_until(gone(running.pid, done), "the values of the keys that are done to be gone")

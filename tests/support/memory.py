@@ -43,12 +43,10 @@ def regions(pid):
 
 def find(pid, values):
     """{name: where} of the values ({name: bytes}) that are somewhere in the memory of pid."""
-    wanted = {mark: name for name, value in values.items() for mark in marks(value)}
-    pattern = re.compile(b"|".join(re.escape(mark) for mark in wanted))
+    wanted = [(name, mark) for name, value in values.items() for mark in marks(value)]
     found = {}
     for where, piece in regions(pid):
-        for hit in pattern.finditer(piece):
-            found[wanted[hit.group()]] = where
+        found.update((name, where) for name, mark in wanted if mark in piece)
     return found
 
 
