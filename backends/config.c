@@ -205,5 +205,6 @@ int config_complain(const struct config_map *map, const char *field, struct erro
 	place_find(map, field, &line, &column);
 	if (line == 0)                        /* config_for_directory(): the user named no file but the directory */
 		return error_set(err, code, "%s: %s", map->file, what.text);
-	return error_set(err, code, "%s:%d:%d: %s: %s", map->file, line, column, config_name(map->store, field), what.text);
+	return error_set(err, code, "%s:%d:%d: %s: %s", map->file, line, column, config_name(map->store, field),
+	                 what.text);
 }

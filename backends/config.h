@@ -23,13 +23,14 @@ int config_load(const char *path, void (*warn)(const char *sentence, void *arg),
                 struct config **ret, struct error *err);
 void config_free(struct config *cfg);         /* wipes; accepts NULL */
 
-const char *config_store(const struct config *cfg);                 /* "fs", "vault", "aws", "gcp", "azure", "fortanix", ... */
+/* "fs", "vault", "aws", "gcp", "azure", "fortanix", "gemalto", "entrust", "kes". */
+const char *config_store(const struct config *cfg);
 const struct config_map *config_section(const struct config *cfg);  /* lent; lives as long as cfg */
 
 /* Fields by dotted path below the store's own section: "endpoint", "approle.id", "tls.ca"; for the two-level stores
  * below the inner section ("region", not "secretsmanager.region").  Lent strings. */
 const char *config_text(const struct config_map *map, const char *field);       /* NULL: absent, null or empty */
-bool config_has(const struct config_map *map, const char *field);               /* a scalar or mapping is there, even if empty */
+bool config_has(const struct config_map *map, const char *field);    /* a scalar or mapping is there, even if empty */
 /* A field that the schema calls secret: lent, NULL if absent.  config_text() gives NULL for those. */
 const struct secret *config_secret(const struct config_map *map, const char *field);
 int64_t config_duration(const struct config_map *map, const char *field, int64_t otherwise);   /* ns */

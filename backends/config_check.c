@@ -42,9 +42,11 @@ static int keystore_missing(const struct tree_pairs *top, const struct tree_node
 		struct guess g = { .word = top->pairs[i].key->text };
 		guess_try(&g, "keystore");
 		if (g.best != NULL)
-			return tree_error(top->pairs[i].key, file, err, "%s: unknown, did you mean 'keystore'?", g.word);
+			return tree_error(top->pairs[i].key, file, err, "%s: unknown, did you mean 'keystore'?",
+			                  g.word);
 	}
-	return tree_error(root, file, err, "keystore: missing, expected a mapping that names one store, such as fs or vault");
+	return tree_error(root, file, err,
+	                  "keystore: missing, expected a mapping that names one store, such as fs or vault");
 }
 
 static int store_unknown(const struct tree_node *key, const char *file, struct error *err)
@@ -77,9 +79,11 @@ static int inner_find(const struct schema_store *store, const struct tree_node *
 
 		guess_try(&g, store->inner);
 		if (strcmp(key->text, store->inner) != 0 && g.best != NULL)
-			r = tree_error(key, file, err, "keystore.%s.%s: unknown, did you mean '%s'?", store->name, key->text, g.best);
+			r = tree_error(key, file, err, "keystore.%s.%s: unknown, did you mean '%s'?", store->name,
+			               key->text, g.best);
 		else if (strcmp(key->text, store->inner) != 0)
-			r = tree_error(key, file, err, "keystore.%s.%s: unknown, expected '%s'", store->name, key->text, store->inner);
+			r = tree_error(key, file, err, "keystore.%s.%s: unknown, expected '%s'", store->name,
+			               key->text, store->inner);
 		else if (!nothing(value))
 			*ret = value;
 	}
@@ -129,9 +133,11 @@ static int store_choose(const struct tree_pair *keystore, const char *file, stru
 	struct tree_pairs pairs;
 
 	if (nothing(keystore->value))
-		return tree_error(keystore->value, file, err, "keystore: empty, expected one store, such as fs or vault");
+		return tree_error(keystore->value, file, err,
+		                  "keystore: empty, expected one store, such as fs or vault");
 	if (keystore->value->kind != TREE_MAP)
-		return tree_error(keystore->value, file, err, "keystore: found %s, expected a mapping that names one store, "
+		return tree_error(keystore->value, file, err,
+		                  "keystore: found %s, expected a mapping that names one store, "
 		                  "such as fs or vault", tree_kind_name(keystore->value));
 	int r = tree_pairs(keystore->value, file, &pairs, err);
 	for (size_t i = 0; i < pairs.count && r == 0; i++)
@@ -140,7 +146,8 @@ static int store_choose(const struct tree_pair *keystore, const char *file, stru
 	if (r != 0 || c->store != NULL)
 		return r;
 	if (c->hollow != NULL)
-		return tree_error(c->hollow, file, err, "keystore.%s: empty, expected the fields of the store", c->hollow->text);
+		return tree_error(c->hollow, file, err, "keystore.%s: empty, expected the fields of the store",
+		                  c->hollow->text);
 	return tree_error(keystore->value, file, err, "keystore: empty, expected one store, such as fs or vault");
 }
 
@@ -167,9 +174,11 @@ int config_check(const struct tree_node *root, struct config_warn *warn, struct 
 	struct tree_pairs top;
 
 	if (nothing(root))
-		return error_set(err, EINVAL, "%s: empty, expected a KES configuration with a section 'keystore'", map->file);
+		return error_set(err, EINVAL, "%s: empty, expected a KES configuration with a section 'keystore'",
+		                 map->file);
 	if (root->kind != TREE_MAP)
-		return tree_error(root, map->file, err, "found %s, expected a KES configuration with a section 'keystore'",
+		return tree_error(root, map->file, err,
+		                  "found %s, expected a KES configuration with a section 'keystore'",
 		                  tree_kind_name(root));
 	int r = tree_pairs(root, map->file, &top, err);
 	if (r == 0)

@@ -50,7 +50,8 @@ static int unknown(struct fill *f, const struct tree_node *key, const char *pare
 		if (!schema_child(field, parent) || field->type == SCHEMA_IGNORED || field->type == SCHEMA_RENAMED)
 			continue;
 		guess_try(&g, schema_leaf(field->path));
-		used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", used > 0 ? ", " : "", schema_leaf(field->path));
+		used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", used > 0 ? ", " : "",
+		                         schema_leaf(field->path));
 	}
 	if (g.best != NULL)
 		return fault(f, key, path, "unknown, did you mean '%s'?", g.best);
@@ -93,7 +94,8 @@ static int address_check(struct fill *f, const struct tree_node *n, const struct
 		return fault(f, n, field->path, "%s, expected %s", wrong, field->expected);
 	if (value_plain(text, &host, &length) && f->warn->say != NULL && !f->warn->said) {
 		struct error e = ERROR_INIT;
-		error_set(&e, EINVAL, "%s:%d:%d: %s: keys and passwords cross the network to %.*s unencrypted, use https://",
+		error_set(&e, EINVAL,
+		          "%s:%d:%d: %s: keys and passwords cross the network to %.*s unencrypted, use https://",
 		          f->map->file, n->line, n->column, config_name(f->map->store, field->path), length, host);
 		f->warn->say(e.text, f->warn->arg);
 		f->warn->said = true;
@@ -101,7 +103,8 @@ static int address_check(struct fill *f, const struct tree_node *n, const struct
 	return 0;
 }
 
-static int value_check(struct fill *f, const struct tree_node *n, const struct schema_field *field, struct config_entry *e)
+static int value_check(struct fill *f, const struct tree_node *n, const struct schema_field *field,
+                       struct config_entry *e)
 {
 	switch (field->type) {
 	case SCHEMA_URL:
@@ -123,7 +126,8 @@ static int value_check(struct fill *f, const struct tree_node *n, const struct s
 static int empty(struct fill *f, const struct tree_node *n, const struct schema_field *field, const char *variable)
 {
 	if (*variable != '\0')
-		return fault(f, n, field->path, "the environment variable '%s' is empty, expected %s", variable, field->expected);
+		return fault(f, n, field->path, "the environment variable '%s' is empty, expected %s", variable,
+		             field->expected);
 	return fault(f, n, field->path, "empty, expected %s", field->expected);
 }
 
@@ -158,7 +162,8 @@ static int item_take(struct fill *f, const struct schema_field *field, const str
 	SECRET(text);
 
 	if (n->kind != TREE_TEXT)
-		return fault(f, n, field->path, "found %s in the list, expected %s", tree_kind_name(n), field->expected);
+		return fault(f, n, field->path, "found %s in the list, expected %s", tree_kind_name(n),
+		             field->expected);
 	int r = text_resolve(f, n, field->path, &text, variable);
 	if (r != 0 || text.len == 0)          /* KES's own example has a list of one empty text */
 		return r;
@@ -201,7 +206,8 @@ static int field_take(struct fill *f, const struct schema_field *field, const st
 	if (field->type == SCHEMA_IGNORED)
 		return 0;
 	if (field->type == SCHEMA_RENAMED)
-		return fault(f, p->key, field->path, "an old name that KES no longer reads, rename it to '%s'", field->expected);
+		return fault(f, p->key, field->path, "an old name that KES no longer reads, rename it to '%s'",
+		             field->expected);
 	if (n->kind == TREE_TEXT && n->null)
 		return (field->flags & SCHEMA_REQUIRED) && field->type != SCHEMA_MAP ? empty(f, n, field, "") : 0;
 	e->there = true;

@@ -46,15 +46,18 @@ static int vault_login(const struct config_map *map, struct error *err)
 		if (!config_has(map, logins[i]) || (strcmp(logins[i], "token") == 0 && !filled(map, "token")))
 			continue;
 		if (first != NULL)
-			return config_complain(map, logins[i], err, EINVAL, "found beside %s, expected exactly one login", first);
+			return config_complain(map, logins[i], err, EINVAL,
+			                       "found beside %s, expected exactly one login", first);
 		first = logins[i];
 	}
 	if (filled(map, "tls.cert") || (first != NULL && strcmp(first, "cert") != 0))
 		return 0;
 	if (first != NULL)
-		return config_complain(map, "tls.cert", err, EINVAL, "missing, expected the path of a client certificate together "
+		return config_complain(map, "tls.cert", err, EINVAL,
+		                       "missing, expected the path of a client certificate together "
 		                       "with cert");
-	return config_complain(map, "", err, EINVAL, "no login found, expected one of approle, kubernetes, token, or tls.cert "
+	return config_complain(map, "", err, EINVAL,
+	                       "no login found, expected one of approle, kubernetes, token, or tls.cert "
 	                       "with tls.key for a login by client certificate");
 }
 
@@ -68,7 +71,8 @@ static int vault_rules(const struct config_map *map, struct error *err)
 static int gcp_rules(const struct config_map *map, struct error *err)
 {
 	static const char *const fields[] = {
-		"credentials.client_email", "credentials.client_id", "credentials.private_key_id", "credentials.private_key", NULL,
+		"credentials.client_email", "credentials.client_id", "credentials.private_key_id",
+		"credentials.private_key", NULL,
 	};
 
 	return together(map, fields, err);
@@ -87,14 +91,16 @@ static int aws_rules(const struct config_map *map, struct error *err)
 	if (filled(map, "profile") && filled(map, keys[0]))
 		return config_complain(map, "profile", err, EINVAL, "found beside credentials, expected one of them");
 	if (filled(map, "external_id") && !filled(map, "role_arn"))
-		return config_complain(map, "role_arn", err, EINVAL, "missing, expected the ARN of a role together with external_id");
+		return config_complain(map, "role_arn", err, EINVAL,
+		                       "missing, expected the ARN of a role together with external_id");
 	return 0;
 }
 
 static int azure_rules(const struct config_map *map, struct error *err)
 {
 	if (config_has(map, "credentials") && config_has(map, "managed_identity"))
-		return config_complain(map, "managed_identity", err, EINVAL, "found beside credentials, expected one of them");
+		return config_complain(map, "managed_identity", err, EINVAL,
+		                       "found beside credentials, expected one of them");
 	return 0;
 }
 
@@ -107,7 +113,8 @@ static int kes_rules(const struct config_map *map, struct error *err)
 	if (filled(map, "api_key") && filled(map, "tls.cert"))
 		return config_complain(map, "api_key", err, EINVAL, "found beside tls.cert, expected one of them");
 	if (!filled(map, "api_key") && !filled(map, "tls.cert"))
-		return config_complain(map, "", err, EINVAL, "no login found, expected api_key, or tls.cert with tls.key");
+		return config_complain(map, "", err, EINVAL,
+		                       "no login found, expected api_key, or tls.cert with tls.key");
 	return 0;
 }
 
@@ -117,7 +124,8 @@ int config_rules(const struct config_map *map, struct error *err)
 		const char *store;
 		int (*check)(const struct config_map *map, struct error *err);
 	} rules[] = {
-		{ "vault", vault_rules }, { "gcp", gcp_rules }, { "aws", aws_rules }, { "azure", azure_rules }, { "kes", kes_rules },
+		{ "vault", vault_rules }, { "gcp", gcp_rules }, { "aws", aws_rules }, { "azure", azure_rules },
+		{ "kes", kes_rules },
 	};
 
 	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++)

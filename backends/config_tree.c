@@ -132,7 +132,8 @@ static int anchor_add(struct reader *r, const yaml_char_t *name, struct tree_nod
 static int alias_find(struct reader *r, const yaml_event_t *event, struct tree_node **ret)
 {
 	const char *name = (const char *)event->data.alias.anchor;
-	struct tree_node here = { .line = (int)event->start_mark.line + 1, .column = (int)event->start_mark.column + 1 };
+	struct tree_node here = { .line = (int)event->start_mark.line + 1,
+	                          .column = (int)event->start_mark.column + 1 };
 
 	for (size_t i = r->tree->anchor_count; i-- > 0;)      /* a later anchor of the same name hides the earlier */
 		if (strcmp(r->tree->anchors[i].name, name) == 0) {
@@ -270,7 +271,8 @@ int tree_read(const struct secret *text, const char *file, struct tree *ret, str
 static const struct tree_pair *pair_find(const struct tree_pairs *p, const struct tree_node *key, size_t *ret_at)
 {
 	for (size_t i = 0; i < p->count; i++)
-		if (p->pairs[i].key->length == key->length && memcmp(p->pairs[i].key->text, key->text, key->length) == 0) {
+		if (p->pairs[i].key->length == key->length &&
+		    memcmp(p->pairs[i].key->text, key->text, key->length) == 0) {
 			*ret_at = i;
 			return &p->pairs[i];
 		}
@@ -327,12 +329,14 @@ static int merged_add(struct merge *m, const struct tree_node *value, int depth)
 	int r = 0;
 	for (size_t i = 0; value->kind == TREE_LIST && i < value->count && r == 0; i++) {
 		if (value->items[i]->kind != TREE_MAP)
-			return tree_error(value->items[i], m->file, m->err, "%s to be merged by '<<', expected a mapping",
+			return tree_error(value->items[i], m->file, m->err,
+			                  "%s to be merged by '<<', expected a mapping",
 			                  tree_kind_name(value->items[i]));
 		r = map_add(m, value->items[i], depth);
 	}
 	if (value->kind == TREE_TEXT)
-		return tree_error(value, m->file, m->err, "%s to be merged by '<<', expected a mapping or a list of mappings",
+		return tree_error(value, m->file, m->err,
+		                  "%s to be merged by '<<', expected a mapping or a list of mappings",
 		                  tree_kind_name(value));
 	return r;
 }

@@ -44,7 +44,7 @@ static bool term_take(const char **p, int64_t *ns)
 			return false;
 	if (**p == '.')
 		for ((*p)++; digit(**p); (*p)++, any = true)
-			if (scale < INT64_C(1000000000000000)) {      /* digits beyond are below a nanosecond of an hour */
+			if (scale < INT64_C(1000000000000000)) {      /* beyond: below a nanosecond of an hour */
 				part = part * 10 + (**p - '0');
 				scale *= 10;
 			}
@@ -99,7 +99,8 @@ static bool port_ok(const char *text)
 	long port = strtol(text, NULL, 10);
 	size_t digits = strspn(text, "0123456789");
 
-	return digits >= 1 && digits <= 5 && port >= 1 && port <= 65535 && (text[digits] == '\0' || text[digits] == '/');
+	return digits >= 1 && digits <= 5 && port >= 1 && port <= 65535 &&
+	       (text[digits] == '\0' || text[digits] == '/');
 }
 
 const char *value_url(const char *text, bool scheme_needed)

@@ -11,7 +11,7 @@ enum { KEY_BYTES = 32 };
 /* Standard alphabet, padding required, CR and LF skipped, as Go's decoder does; appended to *out.  -EBADMSG. */
 int key_base64(const unsigned char *text, size_t len, struct secret *out, struct error *why);
 
-/* A decoded KeyVersion message.  *ret_similar is set as soon as it has field 1 with a byte string in it, right or not. */
+/* A decoded KeyVersion message.  *ret_similar is set if it has a part that only a key has, right or not. */
 int key_protobuf(const struct secret *message, struct key_info *ret, bool *ret_similar, struct error *why);
 
 /* A JSON object.  *ret_similar: it has a member that only a key has, or was cut off before that could be seen. */

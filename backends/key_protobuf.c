@@ -185,15 +185,18 @@ static int check(const struct part *key, const struct part *hmac, const struct k
 	if (!key->there)
 		return error_set(why, EBADMSG, "the encryption key is missing");
 	if (key->key_length != KEY_BYTES)
-		return error_set(why, EBADMSG, "the encryption key has %zu bytes instead of %d", key->key_length, KEY_BYTES);
+		return error_set(why, EBADMSG, "the encryption key has %zu bytes instead of %d", key->key_length,
+		                 KEY_BYTES);
 	if (key->kind != 1 && key->kind != 2)
-		return error_set(why, EBADMSG, "the cipher is unknown (number %u; AES256 is 1, ChaCha20 is 2)", key->kind);
+		return error_set(why, EBADMSG, "the cipher is unknown (number %u; AES256 is 1, ChaCha20 is 2)",
+		                 key->kind);
 	if (!hmac->there)
 		return error_set(why, EBADMSG, "the HMAC key is missing");
 	if (hmac->key_length != KEY_BYTES)
 		return error_set(why, EBADMSG, "the HMAC key has %zu bytes instead of %d", hmac->key_length, KEY_BYTES);
 	if (hmac->kind != 1)
-		return error_set(why, EBADMSG, "the hash of the HMAC key is unknown (number %u; SHA-256 is 1)", hmac->kind);
+		return error_set(why, EBADMSG, "the hash of the HMAC key is unknown (number %u; SHA-256 is 1)",
+		                 hmac->kind);
 	if (info->created_nanos < 0 || info->created_nanos > 999999999)
 		return error_set(why, EBADMSG, "the time of creation has %d nanoseconds", info->created_nanos);
 	return 0;

@@ -34,7 +34,8 @@ static const char *end_check(const char *pattern, const char *p, const char *if_
 		return p;
 	size_t n = utf8_decode(p, strlen(p), &c);
 	if (n == 0) {
-		error_set(err, EINVAL, "malformed pattern '%s': the byte 0x%02x at position %zu, in a class, is no UTF-8",
+		error_set(err, EINVAL,
+		          "malformed pattern '%s': the byte 0x%02x at position %zu, in a class, is no UTF-8",
 		          pattern, (unsigned char)*p, (size_t)(p - pattern) + 1);
 		return NULL;
 	}

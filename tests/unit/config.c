@@ -89,8 +89,10 @@ static void accept(const char *text)
 static void a_whole_vault_section_is_read(void **state)
 {
 	struct config *cfg = load(
-		"version: v1\naddress: 0.0.0.0:7373\nadmin: {identity: \"${NOT_SET_AND_NOT_OURS}\"}\npolicy: {a: {allow: [/v1/*]}}\n"
-		VAULT "    engine: secrets\n    version: v2\n    namespace: 7\n    prefix: 'kes'\n    transit: {key: wrap}\n"
+		"version: v1\naddress: 0.0.0.0:7373\nadmin: {identity: \"${NOT_SET_AND_NOT_OURS}\"}\npolicy: {a: "
+		"{allow: [/v1/*]}}\n"
+		VAULT "    engine: secrets\n    version: v2\n    namespace: 7\n    prefix: 'kes'\n    transit: {key: "
+		      "wrap}\n"
 		"    approle:\n      id: my-role\n      secret: my-secret\n      retry: 15s\n"
 		"    tls:\n      ca: /etc/ca\n    status: {ping: 1m30s}\n");
 	const struct config_map *map = config_section(cfg);
@@ -125,11 +127,14 @@ static void every_store_is_known(void **state)
 		{ "vault", VAULT "    cert: {role: r}\n    tls: {cert: c, key: k}\n" },
 		{ "vault", VAULT APPROLE "    tls: {cert: c, key: k}\n" },
 		{ "aws", "keystore: {aws: {secretsmanager: {endpoint: host.example, region: r}}}" },
-		{ "aws", "keystore: {aws: {secretsmanager: {endpoint: h, region: r, profile: p, role_arn: a, external_id: e}}}" },
+		{ "aws", "keystore: {aws: {secretsmanager: {endpoint: h, region: r, profile: p, role_arn: a, "
+		         "external_id: e}}}" },
 		{ "gcp", "keystore: {gcp: {secretmanager: {project_id: p, endpoint: 'h:443', scopes: ['']}}}" },
 		{ "azure", "keystore: {azure: {keyvault: {endpoint: 'https://h', managed_identity: {client_id: i}}}}" },
-		{ "fortanix", "keystore: {fortanix: {sdkms: {endpoint: 'https://h', credentials: {key: k}, tls: {ca: c}}}}" },
-		{ "gemalto", "keystore: {gemalto: {keysecure: {endpoint: 'https://h', credentials: {token: t, retry: 15s}}}}" },
+		{ "fortanix", "keystore: {fortanix: {sdkms: {endpoint: 'https://h', credentials: {key: k}, tls: {ca: "
+		              "c}}}}" },
+		{ "gemalto", "keystore: {gemalto: {keysecure: {endpoint: 'https://h', credentials: {token: t, retry: "
+		             "15s}}}}" },
 		{ "entrust", "keystore: {entrust: {keycontrol: {endpoint: 'https://h', vault_id: v, box_id: b, "
 		             "credentials: {username: u, password: p}}}}" },
 		{ "kes", "keystore: {kes: {endpoint: ['https://h:7373', 'g:7373'], api_key: 'kes:v1:AA'}}" },
@@ -158,11 +163,16 @@ static void lists_are_read_item_by_item(void **state)
 static void what_is_missing_or_empty_is_named_with_what_is_expected(void **state)
 {
 	refuse("# old\nversion: v1\n\nkeystore:\n  vault:\n    # us-east\n    prefix: kes\n" APPROLE,
-	       "k.yml:7:5: keystore.vault.endpoint: missing, expected the URL of the Vault server, such as https://127.0.0.1:8200");
-	refuse("keystore: {fs: {}}", "k.yml:1:16: keystore.fs.path: missing, expected the directory that holds the keys");
-	refuse("keystore: {fs: {path: ''}}", "k.yml:1:23: keystore.fs.path: empty, expected the directory that holds the keys");
-	refuse("keystore:\n  fs:\n    path:\n", "k.yml:3:10: keystore.fs.path: empty, expected the directory that holds the keys");
-	refuse("keystore:\n  fs:\n    path: ~\n", "k.yml:3:11: keystore.fs.path: empty, expected the directory that holds the keys");
+	       "k.yml:7:5: keystore.vault.endpoint: missing, expected the URL of the Vault server, such as "
+	       "https://127.0.0.1:8200");
+	refuse("keystore: {fs: {}}",
+	       "k.yml:1:16: keystore.fs.path: missing, expected the directory that holds the keys");
+	refuse("keystore: {fs: {path: ''}}",
+	       "k.yml:1:23: keystore.fs.path: empty, expected the directory that holds the keys");
+	refuse("keystore:\n  fs:\n    path:\n",
+	       "k.yml:3:10: keystore.fs.path: empty, expected the directory that holds the keys");
+	refuse("keystore:\n  fs:\n    path: ~\n",
+	       "k.yml:3:11: keystore.fs.path: empty, expected the directory that holds the keys");
 	refuse(VAULT "    transit: {engine: e}\n" APPROLE,
 	       "k.yml:4:14: keystore.vault.transit.key: missing, expected the name of the transit key");
 	refuse("keystore:\n  fortanix:\n    sdkms:\n      endpoint: https://h\n",
@@ -176,19 +186,24 @@ static void what_is_missing_or_empty_is_named_with_what_is_expected(void **state
 static void what_is_unknown_is_named_with_the_best_guess(void **state)
 {
 	refuse(VAULT "    prefx: kes\n" APPROLE, "k.yml:4:5: keystore.vault.prefx: unknown, did you mean 'prefix'?");
-	refuse(VAULT "    approle: {id: i, secert: s}\n", "k.yml:4:22: keystore.vault.approle.secert: unknown, did you mean 'secret'?");
+	refuse(VAULT "    approle: {id: i, secert: s}\n",
+	       "k.yml:4:22: keystore.vault.approle.secert: unknown, did you mean 'secret'?");
 	refuse("keystore: {fs: {Path: p}}", "k.yml:1:17: keystore.fs.Path: unknown, did you mean 'path'?");
 }
 
 static void what_resembles_nothing_is_named_with_what_there_is(void **state)
 {
-	refuse(VAULT "    tls: {verify: no}\n" APPROLE, "k.yml:4:11: keystore.vault.tls.verify: unknown, expected one of key, cert, ca");
+	refuse(VAULT "    tls: {verify: no}\n" APPROLE,
+	       "k.yml:4:11: keystore.vault.tls.verify: unknown, expected one of key, cert, ca");
 	refuse("keystore: {fs: {path: p, compress: 2}}", "k.yml:1:26: keystore.fs.compress: unknown, expected path");
-	refuse("keystore: {fs: {path: p, 'path.x': 2}}", "k.yml:1:26: keystore.fs.path.x: unknown, did you mean 'path'?");
-	refuse("keystore: {memory: {}}", "k.yml:1:12: keystore.memory: unknown, expected one of fs, vault, aws, gcp, azure, "
+	refuse("keystore: {fs: {path: p, 'path.x': 2}}",
+	       "k.yml:1:26: keystore.fs.path.x: unknown, did you mean 'path'?");
+	refuse("keystore: {memory: {}}",
+	       "k.yml:1:12: keystore.memory: unknown, expected one of fs, vault, aws, gcp, azure, "
 	       "fortanix, gemalto, entrust, kes");
 	refuse("keystore: {valut: {}}", "k.yml:1:12: keystore.valut: unknown, did you mean 'vault'?");
-	refuse("keystore: {aws: {secretmanager: {}}}", "k.yml:1:18: keystore.aws.secretmanager: unknown, did you mean 'secretsmanager'?");
+	refuse("keystore: {aws: {secretmanager: {}}}",
+	       "k.yml:1:18: keystore.aws.secretmanager: unknown, did you mean 'secretsmanager'?");
 	refuse("keystore: {azure: {hsm: {}}}", "k.yml:1:20: keystore.azure.hsm: unknown, expected 'keyvault'");
 }
 
@@ -202,7 +217,8 @@ static void exactly_one_store_is_taken(void **state)
 	refuse("keystore:\n  vault:\n", "k.yml:2:3: keystore.vault: empty, expected the fields of the store");
 	refuse("keystore:\n", "k.yml:1:10: keystore: empty, expected one store, such as fs or vault");
 	refuse("keystore: {}\n", "k.yml:1:11: keystore: empty, expected one store, such as fs or vault");
-	refuse("version: v1\n", "k.yml:1:1: keystore: missing, expected a mapping that names one store, such as fs or vault");
+	refuse("version: v1\n",
+	       "k.yml:1:1: keystore: missing, expected a mapping that names one store, such as fs or vault");
 	refuse("keystores: {}\n", "k.yml:1:1: keystores: unknown, did you mean 'keystore'?");
 	refuse("version: v1\nkeys:\n  fs: {path: p}\n",
 	       "k.yml:2:1: keys: the section of the store has been called 'keystore' since KES v0.18: rename it");
@@ -222,24 +238,29 @@ static void a_value_of_the_wrong_kind_is_refused(void **state)
 	refuse("version: [v1]\nkeystore: {fs: {path: p}}", "k.yml:1:10: version: found a list, expected v1");
 	accept("version: ''\nkeystore: {fs: {path: p}}");
 	refuse(VAULT "    version: 2\n" APPROLE, "k.yml:4:14: keystore.vault.version: found '2', expected v1 or v2");
-	refuse(VAULT "    approle: s.token\n", "k.yml:4:14: keystore.vault.approle: found a text, expected a mapping with id and secret");
-	refuse("keystore: {fs: {path: [p]}}", "k.yml:1:23: keystore.fs.path: found a list, expected the directory that holds the keys");
+	refuse(VAULT "    approle: s.token\n",
+	       "k.yml:4:14: keystore.vault.approle: found a text, expected a mapping with id and secret");
+	refuse("keystore: {fs: {path: [p]}}",
+	       "k.yml:1:23: keystore.fs.path: found a list, expected the directory that holds the keys");
 	refuse("keystore: {fs: ./keys}", "k.yml:1:16: keystore.fs: found a text, expected a mapping");
-	refuse("keystore: {aws: {secretsmanager: x}}", "k.yml:1:34: keystore.aws.secretsmanager: found a text, expected a mapping");
-	refuse("keystore: vault", "k.yml:1:11: keystore: found a text, expected a mapping that names one store, such as fs or vault");
+	refuse("keystore: {aws: {secretsmanager: x}}",
+	       "k.yml:1:34: keystore.aws.secretsmanager: found a text, expected a mapping");
+	refuse("keystore: vault",
+	       "k.yml:1:11: keystore: found a text, expected a mapping that names one store, such as fs or vault");
 	refuse("hello", "k.yml:1:1: found a text, expected a KES configuration with a section 'keystore'");
 	refuse("- a\n", "k.yml:1:1: found a list, expected a KES configuration with a section 'keystore'");
 	refuse(VAULT "    status: {ping: 10}\n" APPROLE,
 	       "k.yml:4:20: keystore.vault.status.ping: found '10', expected a duration such as 10s or 1m30s");
 	refuse("keystore: {fs: {path: \"a\\0b\"}}", "k.yml:1:23: keystore.fs.path: has a zero byte in it");
 	refuse("keystore: {kes: {endpoint: [[h]], api_key: k}}",
-	       "k.yml:1:29: keystore.kes.endpoint: found a list in the list, expected a list of servers, such as https://127.0.0.1:7373");
+	       "k.yml:1:29: keystore.kes.endpoint: found a list in the list, expected a list of servers, such as "
+	       "https://127.0.0.1:7373");
 }
 
 static void an_address_is_checked_and_never_quoted(void **state)
 {
-#define URL(text, what) refuse("keystore: {vault: {endpoint: '" text "', token: t}}", "k.yml:1:30: keystore.vault.endpoint: " \
-	what ", expected the URL of the Vault server, such as https://127.0.0.1:8200")
+#define URL(text, what) refuse("keystore: {vault: {endpoint: '" text "', token: t}}", \
+	"k.yml:1:30: keystore.vault.endpoint: " what ", expected the URL of the Vault server, such as https://127.0.0.1:8200")
 	URL("127.0.0.1:8200", "does not begin with https:// or http://");
 	URL("ftp://h", "does not begin with https:// or http://");
 	URL("https://", "has no host");
@@ -256,7 +277,8 @@ static void plain_http_to_another_host_is_warned_about_once(void **state)
 {
 	accept("keystore: {vault: {endpoint: 'http://10.1.2.3:8200', token: t}}");
 	assert_int_equal(warnings, 1);
-	assert_string_equal(warned, "k.yml:1:30: keystore.vault.endpoint: keys and passwords cross the network to 10.1.2.3 "
+	assert_string_equal(warned,
+	                    "k.yml:1:30: keystore.vault.endpoint: keys and passwords cross the network to 10.1.2.3 "
 	                            "unencrypted, use https://");
 	accept("keystore: {kes: {endpoint: ['http://a', 'http://b'], api_key: k}}");
 	assert_int_equal(warnings, 1);
@@ -270,31 +292,38 @@ static void plain_http_to_another_host_is_warned_about_once(void **state)
 
 static void logins_exclude_each_other(void **state)
 {
-	refuse(VAULT, "k.yml:3:5: keystore.vault: no login found, expected one of approle, kubernetes, token, or tls.cert "
-	       "with tls.key for a login by client certificate");
-	refuse(VAULT "    token: ''\n", "k.yml:3:5: keystore.vault: no login found, expected one of approle, kubernetes, token, or "
+	refuse(VAULT, "k.yml:3:5: keystore.vault: no login found, expected one of approle, kubernetes, token, or "
+	              "tls.cert with tls.key for a login by client certificate");
+	refuse(VAULT "    token: ''\n",
+	       "k.yml:3:5: keystore.vault: no login found, expected one of approle, kubernetes, token, or "
 	       "tls.cert with tls.key for a login by client certificate");
 	refuse(VAULT APPROLE "    kubernetes: {jwt: j}\n",
 	       "k.yml:5:17: keystore.vault.kubernetes: found beside approle, expected exactly one login");
-	refuse(VAULT APPROLE "    token: t\n", "k.yml:5:12: keystore.vault.token: found beside approle, expected exactly one login");
-	refuse(VAULT "    cert: {role: r}\n", "k.yml:3:5: keystore.vault.tls.cert: missing, expected the path of a client "
+	refuse(VAULT APPROLE "    token: t\n",
+	       "k.yml:5:12: keystore.vault.token: found beside approle, expected exactly one login");
+	refuse(VAULT "    cert: {role: r}\n",
+	       "k.yml:3:5: keystore.vault.tls.cert: missing, expected the path of a client "
 	       "certificate together with cert");
-	refuse(VAULT APPROLE "    tls: {cert: c}\n", "k.yml:5:10: keystore.vault.tls.key: missing, expected the path of the private "
+	refuse(VAULT APPROLE "    tls: {cert: c}\n",
+	       "k.yml:5:10: keystore.vault.tls.key: missing, expected the path of the private "
 	       "key of a client certificate together with tls.cert");
 	refuse("keystore: {azure: {keyvault: {endpoint: 'https://h', managed_identity: {client_id: i}, "
 	       "credentials: {tenant_id: t, client_id: c, client_secret: s}}}}",
 	       "k.yml:1:72: keystore.azure.keyvault.managed_identity: found beside credentials, expected one of them");
 	refuse("keystore: {gcp: {secretmanager: {project_id: p, credentials: {client_email: e}}}}",
-	       "k.yml:1:62: keystore.gcp.secretmanager.credentials.client_id: missing, expected the client ID of the service "
-	       "account together with credentials.client_email");
+	       "k.yml:1:62: keystore.gcp.secretmanager.credentials.client_id: missing, expected the client ID of the "
+	       "service account together with credentials.client_email");
 #define AWS(rest) "keystore: {aws: {secretsmanager: {endpoint: h, region: r, " rest "}}}"
-	refuse(AWS("credentials: {accesskey: a}"), "k.yml:1:72: keystore.aws.secretsmanager.credentials.secretkey: missing, expected "
+	refuse(AWS("credentials: {accesskey: a}"),
+	       "k.yml:1:72: keystore.aws.secretsmanager.credentials.secretkey: missing, expected "
 	       "a secret access key together with credentials.accesskey");
-	refuse(AWS("credentials: {token: t}"), "k.yml:1:72: keystore.aws.secretsmanager.credentials.accesskey: missing, expected "
+	refuse(AWS("credentials: {token: t}"),
+	       "k.yml:1:72: keystore.aws.secretsmanager.credentials.accesskey: missing, expected "
 	       "an access key ID together with credentials.token");
 	refuse(AWS("profile: p, credentials: {accesskey: a, secretkey: s}"),
 	       "k.yml:1:68: keystore.aws.secretsmanager.profile: found beside credentials, expected one of them");
-	refuse(AWS("external_id: e"), "k.yml:1:34: keystore.aws.secretsmanager.role_arn: missing, expected the ARN of a role "
+	refuse(AWS("external_id: e"),
+	       "k.yml:1:34: keystore.aws.secretsmanager.role_arn: missing, expected the ARN of a role "
 	       "together with external_id");
 	refuse("keystore: {kes: {endpoint: h}}",
 	       "k.yml:1:17: keystore.kes: no login found, expected api_key, or tls.cert with tls.key");
@@ -302,7 +331,8 @@ static void logins_exclude_each_other(void **state)
 
 static void a_variable_is_read_once_and_wiped_from_the_environment(void **state)
 {
-	static const char text[] = VAULT "    approle: {id: ' ${ KESFS_TEST_ID } ', secret: \"${KESFS_TEST_SECRET}\"}\n";
+	static const char text[] = VAULT "    approle: {id: ' ${ KESFS_TEST_ID } ', secret: "
+	                                 "\"${KESFS_TEST_SECRET}\"}\n";
 
 	setenv("KESFS_TEST_ID", "role-7", 1);
 	setenv("KESFS_TEST_SECRET", "planted-secret", 1);
@@ -315,9 +345,11 @@ static void a_variable_is_read_once_and_wiped_from_the_environment(void **state)
 		config_free(cfg);
 	}
 	unsetenv("KESFS_TEST_SECRET");
-	refuse(text, "k.yml:4:51: keystore.vault.approle.secret: the environment variable 'KESFS_TEST_SECRET' is not set");
+	refuse(text, "k.yml:4:51: keystore.vault.approle.secret: the environment variable 'KESFS_TEST_SECRET' is not "
+	             "set");
 	setenv("KESFS_TEST_EMPTY", "", 1);
-	refuse("keystore: {fs: {path: '${KESFS_TEST_EMPTY}'}}", "k.yml:1:23: keystore.fs.path: the environment variable "
+	refuse("keystore: {fs: {path: '${KESFS_TEST_EMPTY}'}}",
+	       "k.yml:1:23: keystore.fs.path: the environment variable "
 	       "'KESFS_TEST_EMPTY' is empty, expected the directory that holds the keys");
 	refuse("keystore: {fs: {path: '${}'}}", "k.yml:1:23: keystore.fs.path: the environment variable '' is not set");
 }
@@ -351,15 +383,18 @@ static void anchors_and_merge_keys_work_as_in_kes(void **state)
 	config_free(cfg);
 	refuse("a: &a {prefx: x}\nkeystore: {vault: {<<: *a, endpoint: 'https://h'}}\n",
 	       "k.yml:1:8: keystore.vault.prefx: unknown, did you mean 'prefix'?");
-	refuse("keystore: {fs: {<<: p}}", "k.yml:1:21: a text to be merged by '<<', expected a mapping or a list of mappings");
+	refuse("keystore: {fs: {<<: p}}",
+	       "k.yml:1:21: a text to be merged by '<<', expected a mapping or a list of mappings");
 	refuse("keystore: *gone", "k.yml:1:11: the alias '*gone' stands for no anchor above it");
 	refuse("keystore: &k {fs: *k}", "k.yml:1:19: the anchor '&k' contains itself");
 }
 
 static void a_key_that_comes_twice_is_refused(void **state)
 {
-	refuse("keystore:\n  fs:\n    path: a\n    path: b\n", "k.yml:4:5: the key 'path' is here for the second time (first in line 3)");
-	refuse("keystore: {}\nkeystore: {fs: {path: p}}\n", "k.yml:2:1: the key 'keystore' is here for the second time (first in line 1)");
+	refuse("keystore:\n  fs:\n    path: a\n    path: b\n",
+	       "k.yml:4:5: the key 'path' is here for the second time (first in line 3)");
+	refuse("keystore: {}\nkeystore: {fs: {path: p}}\n",
+	       "k.yml:2:1: the key 'keystore' is here for the second time (first in line 1)");
 	refuse("keystore: {[a]: b}", "k.yml:1:12: a list as a key, expected a text");
 	accept("policy: {a: 1, a: 2}\nkeystore: {fs: {path: p}}\n");          /* none of our business */
 }
@@ -369,7 +404,9 @@ static void what_is_no_yaml_says_where(void **state)
 	refuse("", "k.yml: empty, expected a KES configuration with a section 'keystore'");
 	refuse("# nothing but this\n", "k.yml: empty, expected a KES configuration with a section 'keystore'");
 	refuse("---\n", "k.yml: empty, expected a KES configuration with a section 'keystore'");
-	refuse("a: b\n\tc: d\n", "k.yml:2:1: not valid YAML: found a tab character that violates indentation while scanning a plain scalar");
+	refuse("a: b\n\tc: d\n",
+	       "k.yml:2:1: not valid YAML: found a tab character that violates indentation while scanning a plain "
+	       "scalar");
 	refuse("a: {b\n", "k.yml:2:1: not valid YAML: did not find expected ',' or '}' while parsing a flow mapping");
 	refuse_bytes("a: \x01", 4, "k.yml: not a YAML text: control characters are not allowed (at byte 4)");
 	refuse_bytes("\xff\xff\xff", 3, "k.yml: not a YAML text: invalid leading UTF-8 octet (at byte 1)");
@@ -389,8 +426,8 @@ static void a_malicious_file_costs_no_more_than_its_length(void **state)
 	/* Each level merges the one before nine times: nine to the ninth in all. */
 	p += sprintf(p, "a0: &a0 {x: y}\n");
 	for (int i = 1; i < 10; i++)
-		p += sprintf(p, "a%d: &a%d {<<: [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]}\n", i, i, i - 1, i - 1, i - 1, i - 1,
-		             i - 1, i - 1, i - 1, i - 1, i - 1);
+		p += sprintf(p, "a%d: &a%d {<<: [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]}\n", i, i, i - 1, i - 1,
+		             i - 1, i - 1, 		             i - 1, i - 1, i - 1, i - 1, i - 1);
 	p += sprintf(p, "keystore: {fs: {<<: *a9, path: p}}\n");
 	refuse(text, "k.yml:1:10: more than 1000 keys in one mapping");
 	p = text;
@@ -488,11 +525,14 @@ static void durations_are_those_of_go(void **state)
 		const char *text;
 		int64_t ns;           /* -1: none */
 	} durations[] = {
-		{ "10s", INT64_C(10000000000) }, { "1h2m3s4ms5us6ns", INT64_C(3723004005006) }, { "1.5h", INT64_C(5400000000000) },
-		{ ".5s", 500000000 }, { "1.s", 1000000000 }, { "0", 0 }, { "+0", 0 }, { "0s", 0 }, { "300ms", 300000000 },
+		{ "10s", INT64_C(10000000000) }, { "1h2m3s4ms5us6ns", INT64_C(3723004005006) },
+		{ "1.5h", INT64_C(5400000000000) },
+		{ ".5s", 500000000 }, { "1.s", 1000000000 }, { "0", 0 }, { "+0", 0 }, { "0s", 0 },
+		{ "300ms", 300000000 },
 		{ "1\xc2\xb5s", 1000 }, { "1\xce\xbcs", 1000 }, { "5m0s", INT64_C(300000000000) }, { "0.1ns", 0 },
 		{ "0.999999999999h", INT64_C(3599999999996) }, { "2562047h47m16.854775807s", INT64_MAX },
-		{ "", -1 }, { "10", -1 }, { "s", -1 }, { ".s", -1 }, { "10 s", -1 }, { "-1s", -1 }, { "1d", -1 }, { "1S", -1 },
+		{ "", -1 }, { "10", -1 }, { "s", -1 }, { ".s", -1 }, { "10 s", -1 }, { "-1s", -1 }, { "1d", -1 },
+		{ "1S", -1 },
 		{ "9223372036855s", -1 }, { "99999999999999999999s", -1 }, { "1e3s", -1 }, { "10s ", -1 },
 	};
 

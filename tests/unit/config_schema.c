@@ -27,7 +27,8 @@ static void every_field_stands_in_a_mapping_that_precedes_it(void **state)
 			const struct schema_field *f = &store->fields[i];
 			char parent[100] = "";
 			if (strchr(f->path, '.') != NULL) {
-				snprintf(parent, sizeof parent, "%.*s", (int)(strrchr(f->path, '.') - f->path), f->path);
+				snprintf(parent, sizeof parent, "%.*s", (int)(strrchr(f->path, '.') - f->path),
+				         f->path);
 				const struct schema_field *p = schema_field_find(store, parent);
 				assert_true(p != NULL && p < f && p->type == SCHEMA_MAP);
 			}
@@ -88,7 +89,8 @@ static void the_manual_describes_every_field(void **state)
 	for (size_t s = 0; s < schema_store_count; s++)
 		for (size_t i = 0; i < schema_stores[s].count; i++)
 			if (seen[s][i] != described(&schema_stores[s].fields[i]))
-				fail_msg("the manual has %s.%s %d times", schema_stores[s].name, schema_stores[s].fields[i].path, seen[s][i]);
+				fail_msg("the manual has %s.%s %d times", schema_stores[s].name,
+				         schema_stores[s].fields[i].path, seen[s][i]);
 }
 
 int main(void)

@@ -160,9 +160,12 @@ static void a_malformed_pattern_is_named_with_the_place(void **state)
 		const char *pattern, *sentence;
 	} bad[] = {
 		{ "my-[key", "malformed pattern 'my-[key': '[' at position 4 opens a class that no ']' closes" },
-		{ "[]a]", "malformed pattern '[]a]': ']' at position 2 closes an empty class; the character itself is '\\]'" },
-		{ "[a-]", "malformed pattern '[a-]': ']' at position 4 closes a class after '-'; the character itself is '\\-'" },
-		{ "[-a]", "malformed pattern '[-a]': '-' at position 2 stands for no range; the character itself is '\\-'" },
+		{ "[]a]", "malformed pattern '[]a]': ']' at position 2 closes an empty class; the character itself is "
+		          "'\\]'" },
+		{ "[a-]", "malformed pattern '[a-]': ']' at position 4 closes a class after '-'; the character itself "
+		          "is '\\-'" },
+		{ "[-a]", "malformed pattern '[-a]': '-' at position 2 stands for no range; the character itself is "
+		          "'\\-'" },
 		{ "key\\", "malformed pattern 'key\\': '\\' at position 4 has nothing behind it that it could escape" },
 		{ "[\xff]", "malformed pattern '[\xff]': the byte 0xff at position 2, in a class, is no UTF-8" },
 		{ "x*[", "malformed pattern 'x*[': '[' at position 3 opens a class that no ']' closes" },

@@ -14,11 +14,13 @@
 
 #include "backends/key.h"
 
-#define FORM_A "CiQKIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fEAESJAogICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8QARoL" \
+#define FORM_A "CiQKIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fEAESJAogICEiIyQlJicoKSorLC0u" \
+	"LzAxMjM0NTY3ODk6Ozw9Pj8QARoL" \
 	"CIDiz6oGEJWa7zoiQGM4NGNjOWI5MWFlMjM5OWIwNDNkYTdlY2E2MTYwNDhkNGI0MjAwZWRmMmZmNDE4ZDhhZjM4MzU5MTFkYjk0NWQ="
 #define CREATOR "c84cc9b91ae2399b043da7eca616048d4b4200edf2ff418d8af3835911db945d"
 #define BYTES "\"bytes\":\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\""
-#define FORM_B "{" BYTES ",\"algorithm\":\"AES256\",\"created_at\":\"2023-11-14T22:13:20.123456789Z\",\"created_by\":\"" CREATOR "\"}"
+#define FORM_B "{" BYTES ",\"algorithm\":\"AES256\",\"created_at\":\"2023-11-14T22:13:20.123456789Z\"," \
+	"\"created_by\":\"" CREATOR "\"}"
 
 /* Pieces of a KeyVersion message. */
 #define K31 "0123456789abcdef0123456789abcde"
@@ -126,7 +128,8 @@ static void every_older_spelling_of_form_b_is_accepted(void **state)
 		"{" BYTES ",\"algorithm\":null,\"created_at\":null}", " \n{ " BYTES " }\n\t",
 		"{\"more\":[1,-2.5e+3,{\"a\":null,\"b\":[]},true,\"\\u00e9\\n\"]," BYTES "}",
 		"{\"BYTES\":\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\"}",
-		"{\"bytes\":\"AA==\"," BYTES "}", "{" BYTES ",\"bytes\":null}", "{\"b\\u0079tes\":\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\\u003d\"}",
+		"{\"bytes\":\"AA==\"," BYTES "}", "{" BYTES ",\"bytes\":null}",
+		"{\"b\\u0079tes\":\"AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\\u003d\"}",
 		"{" BYTES ",\"created_at\":\"2024-02-29T23:59:59+14:00\"}",
 	};
 
@@ -173,12 +176,16 @@ static void every_broken_form_b_says_what_is_wrong(void **state)
 		{ KEY_DAMAGED, "{\"bytes\":\"AA==\"}", LENGTH "1 bytes instead of 32" },
 		{ KEY_DAMAGED, "{\"bytes\":null}", LENGTH "0 bytes instead of 32" },
 		{ KEY_DAMAGED, "{\"bytes\":32}", "its member 'bytes' is not a string" },
-		{ KEY_DAMAGED, "{" BYTES ",\"algorithm\":\"DES\"}", "its algorithm is unknown (AES256 and ChaCha20 are known)" },
+		{ KEY_DAMAGED, "{" BYTES ",\"algorithm\":\"DES\"}",
+		  "its algorithm is unknown (AES256 and ChaCha20 are known)" },
 		{ KEY_DAMAGED, "{" BYTES ",\"algorithm\":1}", "its member 'algorithm' is not a string" },
 		{ KEY_DAMAGED, "{" BYTES ",\"created_at\":\"yesterday\"}", "its time of creation is not RFC 3339" },
-		{ KEY_DAMAGED, "{" BYTES ",\"created_at\":\"2023-02-29T00:00:00Z\"}", "its time of creation is not RFC 3339" },
-		{ KEY_DAMAGED, "{" BYTES ",\"created_at\":\"2023-02-28T00:00:00\"}", "its time of creation is not RFC 3339" },
-		{ KEY_DAMAGED, "{" BYTES ",\"created_at\":\"2023-02-28T00:00:00.Z\"}", "its time of creation is not RFC 3339" },
+		{ KEY_DAMAGED, "{" BYTES ",\"created_at\":\"2023-02-29T00:00:00Z\"}",
+		  "its time of creation is not RFC 3339" },
+		{ KEY_DAMAGED, "{" BYTES ",\"created_at\":\"2023-02-28T00:00:00\"}",
+		  "its time of creation is not RFC 3339" },
+		{ KEY_DAMAGED, "{" BYTES ",\"created_at\":\"2023-02-28T00:00:00.Z\"}",
+		  "its time of creation is not RFC 3339" },
 		{ KEY_DAMAGED, "{" BYTES, "its JSON is cut short" },
 		{ KEY_DAMAGED, "{\"byt", "its JSON is cut short" },
 		{ KEY_DAMAGED, "{" BYTES ",}", "it is not valid JSON" },
@@ -210,10 +217,12 @@ static void any_order_and_unknown_fields_are_accepted(void **state)
 		const char *message;
 		size_t len;
 	} good[] = {
-		{ MESSAGE(KEY HMAC) }, { MESSAGE(BY TIME HMAC KEY) }, { MESSAGE(KEY HMAC "\x28\x07") },   /* field 5, varint */
-		{ MESSAGE(KEY HMAC "\x31" "12345678") }, { MESSAGE(KEY HMAC "\x3d" "1234") }, { MESSAGE(KEY HMAC "\x42\x00") },
+		{ MESSAGE(KEY HMAC) }, { MESSAGE(BY TIME HMAC KEY) }, { MESSAGE(KEY HMAC "\x28\x07") },
+		{ MESSAGE(KEY HMAC "\x31" "12345678") }, { MESSAGE(KEY HMAC "\x3d" "1234") },
+		{ MESSAGE(KEY HMAC "\x42\x00") },
 		{ MESSAGE(KEY HMAC "\x2b\x08\x01\x33\x34\x2c") },     /* a group in a group */
-		{ MESSAGE(PART("\x0a", K32, "\x03") "\x0a\x02\x10\x02" HMAC) },       /* merged: the last cipher counts */
+		{ MESSAGE(PART("\x0a", K32, "\x03") "\x0a\x02\x10\x02" HMAC) },
+		        /* merged: the last cipher counts */
 		{ MESSAGE(KEY HMAC "\x08\x01") },     /* a known number of another kind is an unknown field */
 	};
 	char text[300];
@@ -239,18 +248,24 @@ static void every_broken_form_a_says_what_is_wrong(void **state)
 		{ KEY_DAMAGED, MESSAGE(KEY), "the HMAC key is missing" },
 		{ KEY_DAMAGED, MESSAGE(KEY TIME BY), "the HMAC key is missing" },
 		{ KEY_DAMAGED, MESSAGE(HMAC TIME BY), "the encryption key is missing" },
-		{ KEY_DAMAGED, MESSAGE(PART("\x0a", K32, "\x03") HMAC), "the cipher is unknown (number 3; AES256 is 1, ChaCha20 is 2)" },
-		{ KEY_DAMAGED, MESSAGE("\x0a\x22\x0a\x20" K32 HMAC), "the cipher is unknown (number 0; AES256 is 1, ChaCha20 is 2)" },
+		{ KEY_DAMAGED, MESSAGE(PART("\x0a", K32, "\x03") HMAC),
+		  "the cipher is unknown (number 3; AES256 is 1, ChaCha20 is 2)" },
+		{ KEY_DAMAGED, MESSAGE("\x0a\x22\x0a\x20" K32 HMAC),
+		  "the cipher is unknown (number 0; AES256 is 1, ChaCha20 is 2)" },
 		{ KEY_DAMAGED, MESSAGE("\x0a\x23\x0a\x1f" K31 "\x10\x01" HMAC), LENGTH "31 bytes instead of 32" },
 		{ KEY_DAMAGED, MESSAGE("\x0a\x25\x0a\x21" K32 "0\x10\x01" HMAC), LENGTH "33 bytes instead of 32" },
-		{ KEY_DAMAGED, MESSAGE(KEY "\x12\x23\x0a\x1f" K31 "\x10\x01"), "the HMAC key has 31 bytes instead of 32" },
-		{ KEY_DAMAGED, MESSAGE(KEY PART("\x12", K32, "\x02")), "the hash of the HMAC key is unknown (number 2; SHA-256 is 1)" },
-		{ KEY_DAMAGED, MESSAGE(KEY HMAC "\x1a\x06\x10\x80\x94\xeb\xdc\x03"), "the time of creation has 1000000000 nanoseconds" },
+		{ KEY_DAMAGED, MESSAGE(KEY "\x12\x23\x0a\x1f" K31 "\x10\x01"),
+		  "the HMAC key has 31 bytes instead of 32" },
+		{ KEY_DAMAGED, MESSAGE(KEY PART("\x12", K32, "\x02")),
+		  "the hash of the HMAC key is unknown (number 2; SHA-256 is 1)" },
+		{ KEY_DAMAGED, MESSAGE(KEY HMAC "\x1a\x06\x10\x80\x94\xeb\xdc\x03"),
+		  "the time of creation has 1000000000 nanoseconds" },
 		{ KEY_DAMAGED, MESSAGE(KEY HMAC "\x22\x02\xff\xff"), MALFORMED },
 		{ KEY_DAMAGED, MESSAGE(KEY HMAC "\x22\x7f"), MALFORMED },
 		{ KEY_DAMAGED, MESSAGE(KEY HMAC "\x00\x00"), MALFORMED },     /* field number 0 */
 		{ KEY_DAMAGED, MESSAGE(KEY HMAC "\x2c"), MALFORMED },         /* the end of a group that never began */
-		{ KEY_DAMAGED, MESSAGE(KEY HMAC "\x28\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"), MALFORMED },     /* 65 bits */
+		{ KEY_DAMAGED, MESSAGE(KEY HMAC "\x28\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"), MALFORMED },
+		        /* 65 bits */
 		{ KEY_FOREIGN, MESSAGE("\x08\x01"), "the encryption key is missing" },
 		{ KEY_FOREIGN, MESSAGE("hello, world"), MALFORMED },
 	};

@@ -33,8 +33,10 @@ static void the_first_rule_broken_is_named(void **state)
 		{ "", EINVAL, "an empty name cannot be a key" },
 		{ "a b", EINVAL, "'a b' has ' ' at position 2; a KES server accepts only A-Z a-z 0-9 - _" },
 		{ "a.b", EINVAL, "'a.b' has '.' at position 2; a KES server accepts only A-Z a-z 0-9 - _" },
-		{ "k\xc3\xa9y", EINVAL, "'k\xc3\xa9y' has '\xc3\xa9' at position 2; a KES server accepts only A-Z a-z 0-9 - _" },
-		{ "k\xffy", EINVAL, "'k\xffy' has the byte 0xff at position 2; a KES server accepts only A-Z a-z 0-9 - _" },
+		{ "k\xc3\xa9y", EINVAL,
+		  "'k\xc3\xa9y' has '\xc3\xa9' at position 2; a KES server accepts only A-Z a-z 0-9 - _" },
+		{ "k\xffy", EINVAL,
+		  "'k\xffy' has the byte 0xff at position 2; a KES server accepts only A-Z a-z 0-9 - _" },
 		{ "k\ny", EINVAL, "'k?y' has the control character 0x0a at position 2; "
 		                  "a KES server accepts only A-Z a-z 0-9 - _" },
 		{ "-a", EINVAL, "'-a' begins with '-', which a KES server refuses" },
