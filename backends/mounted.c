@@ -171,6 +171,16 @@ static void mounted_close(struct backend *b)
 	free(b);
 }
 
+/* The top of a mount of several stores has directories only. */
+static int one_store(struct backend *b, struct error *err)
+{
+	__attribute__((cleanup(json_drop))) cJSON *json = NULL;
+	int r = status_get(b, &json, err);
+
+	return r != 0 || !cJSON_IsArray(cJSON_GetObjectItemCaseSensitive(json, "stores")) ? r :
+		error_set(err, EINVAL, "mount %s: several stores are mounted here; name the directory of one", b->path);
+}
+
 static int mounted_open(const struct config_map *cfg, const struct backend_options *o, struct backend **ret,
 			struct error *err)
 {
@@ -183,8 +193,8 @@ static int mounted_open(const struct config_map *cfg, const struct backend_optio
 	}
 	b->write = o->write;
 	b->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (b->fd < 0) {
-		int r = mount_error(b, err, errno, "opening", path);
+	int r = b->fd < 0 ? mount_error(b, err, errno, "opening", path) : one_store(b, err);
+	if (r != 0) {
 		mounted_close(b);
 		return r;
 	}

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The daemon is killed while programs write through the mount.  Each key in the store is then whole or absent, and
+after a new mount on the same place the same copy finishes."""
+import signal
+import time
+
+import pytest
+
+from tests.support.rounds import Rounds
+
+
+@pytest.mark.limit(1800)
+@pytest.mark.parametrize("place", ["tmp", "disk"])
+def test_a_killed_daemon_leaves_whole_keys_and_a_new_one_finishes(place, store, keys, mount, programs, request):
+    where = request.getfixturevalue(place)
+    source = store("source", keys.many(200), place=where)
+    copy = ["cp", *(source.path / name for name in source.names())]
+    rounds, full = Rounds(request), None
+    for round_ in rounds:
+        target = store(f"target-{rounds.done}", place=where)
+        with mount(target.config) as m:
+            process, began = programs.start([*copy, m.path]), time.monotonic()
+            if full is None:
+                programs.finish(process).expect(0)
+                full = time.monotonic() - began
+                continue
+            rounds.wait(full, process)
+            m.kill()
+            programs.finish(process, check=False)
+        now = {name: value for name, value in target.all().items() if not name.startswith(".")}
+        for name, value in now.items():
+            assert value == source.value(name), f"{name} is damaged: {round_}"
+        with mount(target.config) as m:
+            missing = [source.path / name for name in source.names() if name not in now]
+            if missing:
+                programs.run("cp", *missing, m.path).expect(0)
+        assert {name: value for name, value in target.all().items() if not name.startswith(".")} == source.all()
+
+
+@pytest.mark.limit(1800)
+def test_a_daemon_that_is_killed_while_it_replaces_leaves_the_old_or_the_new_key(store, keys, mount, programs, request):
+    old, new = keys.many(200), keys.many(200)
+    source = store("source", new)
+    rounds, full = Rounds(request), 0.1
+    for round_ in rounds:
+        target = store(f"target-{rounds.done}", old)
+        with mount(target.config, "-o", "overwrite") as m:
+            process = programs.start(["cp", *(source.path / name for name in new), m.path])
+            rounds.wait(full, process)
+            m.kill()
+            programs.finish(process, check=False)
+        now = {name: value for name, value in target.all().items() if not name.startswith(".")}
+        assert set(now) == set(old), round_
+        for name, value in now.items():
+            assert value in (old[name], new[name]), f"{name} is damaged: {round_}"
+
+
+@pytest.mark.limit(1800)
+def test_the_helper_says_what_a_killed_daemon_left_undone(store, keys, mount, programs, migrate, request):
+    source = store("source", keys.many(300))
+    rounds, full = Rounds(request), 0.1
+    rounds.seconds = min(rounds.seconds or 2, 2)
+    for round_ in rounds:
+        target = store(f"target-{rounds.done}")
+        with mount(target.config) as m:
+            process = programs.start([programs.kesfs_migrate, "--from", source.path, "--to", m.path])
+            rounds.wait(full, process)
+            m.send(signal.SIGKILL)
+            result = programs.finish(process)
+            m.kill()
+        now = target.all()
+        for name, value in now.items():
+            assert value == source.value(name), f"{name} is damaged: {round_}"
+        if len(now) < 300:
+            assert result.status not in (0, 6), f"{round_}: {result}"
+        migrate("--from", source.path, "--to", target.path).expect(0)
+        assert target.all() == source.all()
