@@ -62,6 +62,8 @@ struct backend_options {                      /* what the user allows, beyond th
 	unsigned in_flight;                   /* requests at once, at most; 0: the module's own choice */
 	double per_second;                    /* 0: no limit but the service's */
 	bool write, create_store;
+	int recovery_days;                    /* a removed key can be restored so long, where the service can do that; 0: the
+	                                       * module's own choice, -1: gone at once */
 };
 
 struct backend_counts {                       /* for the summary and .kesfs/status; all since open() */

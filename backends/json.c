@@ -208,6 +208,13 @@ int64_t json_number(const struct json *j, const char *path, int64_t otherwise)
 	return digits_number(cJSON_GetStringValue(n), &value) ? value : otherwise;
 }
 
+int64_t json_seconds(const struct json *j, const char *path, int64_t otherwise)
+{
+	const cJSON *n = node(json_at(j, path));
+
+	return cJSON_IsNumber(n) && fabs(n->valuedouble) <= 9007199254740992.0 ? (int64_t)n->valuedouble : otherwise;
+}
+
 bool json_bool(const struct json *j, const char *path, bool otherwise)
 {
 	const cJSON *n = node(json_at(j, path));

@@ -37,6 +37,8 @@ bool json_is_null(const struct json *j);                                   /* nu
 /* Lent values, or the other one if path (NULL: j itself) is absent or of another type. */
 const char *json_text(const struct json *j, const char *path);             /* NULL */
 int64_t json_number(const struct json *j, const char *path, int64_t otherwise);   /* whole, or text of digits; beyond 2^53 otherwise */
+/* A number of seconds, its fraction dropped (AWS's times). */
+int64_t json_seconds(const struct json *j, const char *path, int64_t otherwise);
 bool json_bool(const struct json *j, const char *path, bool otherwise);
 
 /* Copies into *out (wiped first).  -EPROTO: absent or not a string; base64: -EBADMSG if it is none. */

@@ -5,11 +5,13 @@
 
 #include <string.h>
 
+#include "backends/aws.h"
 #include "backends/dir.h"
 #include "backends/vault.h"
 
 static const struct backend_ops *const modules[] = {
 	&dir_backend,
+	&aws_backend,
 	&vault_backend,
 	NULL,
 };
