@@ -6,8 +6,6 @@ import time
 
 import pytest
 
-from tests.support.rounds import Rounds
-
 KEYS = {"tmp": 2000, "disk": 300}
 
 
@@ -40,12 +38,11 @@ def place(request):
 
 @pytest.mark.limit(1800)
 @pytest.mark.parametrize("mode", ["default", "merge", "force"])
-def test_a_killed_run_leaves_whole_keys_and_the_next_one_finishes(mode, place, store, keys, programs, request):
+def test_a_killed_run_leaves_whole_keys_and_the_next_one_finishes(mode, place, store, keys, programs, rounds):
     where, count = place
     case = Case(mode, keys, count)
     source = store("source", case.source, place=where)
     full = None
-    rounds = Rounds(request)
     for round_ in rounds:
         target = store(f"target-{rounds.done}", case.before, place=where)
         command = [programs.kesfs_migrate, *case.arguments, "--from", source.path, "--to", target.path]
@@ -67,11 +64,11 @@ def test_a_killed_run_leaves_whole_keys_and_the_next_one_finishes(mode, place, s
 
 @pytest.mark.limit(1800)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_run_that_is_asked_to_stop_leaves_no_temporary_file(number, tmp, store, keys, programs, request):
+def test_a_run_that_is_asked_to_stop_leaves_no_temporary_file(number, tmp, store, keys, programs, rounds):
     case = Case("force", keys, 600)
     source = store("source", case.source)
-    rounds, full = Rounds(request), 0.05
-    rounds.seconds = min(rounds.seconds or 1, 1)
+    full = 0.05
+    rounds.seconds = min(rounds.seconds, 1)
     for round_ in rounds:
         target = store(f"target-{rounds.done}", case.before)
         process = programs.start([programs.kesfs_migrate, "--force", "--from", source.path, "--to", target.path])

@@ -6,16 +6,14 @@ import time
 
 import pytest
 
-from tests.support.rounds import Rounds
-
 
 @pytest.mark.limit(1800)
 @pytest.mark.parametrize("place", ["tmp", "disk"])
-def test_a_killed_daemon_leaves_whole_keys_and_a_new_one_finishes(place, store, keys, mount, programs, request):
+def test_a_killed_daemon_leaves_whole_keys_and_a_new_one_finishes(place, store, keys, mount, programs, rounds, request):
     where = request.getfixturevalue(place)
     source = store("source", keys.many(200), place=where)
     copy = ["cp", *(source.path / name for name in source.names())]
-    rounds, full = Rounds(request), None
+    full = None
     for round_ in rounds:
         target = store(f"target-{rounds.done}", place=where)
         with mount(target.config) as m:
@@ -38,10 +36,10 @@ def test_a_killed_daemon_leaves_whole_keys_and_a_new_one_finishes(place, store, 
 
 
 @pytest.mark.limit(1800)
-def test_a_daemon_that_is_killed_while_it_replaces_leaves_the_old_or_the_new_key(store, keys, mount, programs, request):
+def test_a_daemon_that_is_killed_while_it_replaces_leaves_the_old_or_the_new_key(store, keys, mount, programs, rounds):
     old, new = keys.many(200), keys.many(200)
     source = store("source", new)
-    rounds, full = Rounds(request), 0.1
+    full = 0.1
     for round_ in rounds:
         target = store(f"target-{rounds.done}", old)
         with mount(target.config, "-o", "overwrite") as m:
@@ -56,10 +54,10 @@ def test_a_daemon_that_is_killed_while_it_replaces_leaves_the_old_or_the_new_key
 
 
 @pytest.mark.limit(1800)
-def test_the_helper_says_what_a_killed_daemon_left_undone(store, keys, mount, programs, migrate, request):
+def test_the_helper_says_what_a_killed_daemon_left_undone(store, keys, mount, programs, migrate, rounds):
     source = store("source", keys.many(300))
-    rounds, full = Rounds(request), 0.1
-    rounds.seconds = min(rounds.seconds or 2, 2)
+    full = 0.1
+    rounds.seconds = min(rounds.seconds, 2)
     for round_ in rounds:
         target = store(f"target-{rounds.done}")
         with mount(target.config) as m:
