@@ -84,8 +84,9 @@ static int login_refused(struct backend *b, const struct vault_ask *a, const str
 	};
 	char said[240];
 
-	if (reply->status == 400 || reply->status == 403) {
-		vault_say(reply, said, sizeof said);
+	vault_say(reply, said, sizeof said);
+	/* Some releases say 500 to an AppRole secret id that is unknown or used up. */
+	if (reply->status == 400 || reply->status == 403 || (reply->status == 500 && strncmp(said, "invalid ", 8) == 0)) {
 		return error_set(err, EKEYREJECTED, "vault: the login at %s/v1/%s was refused (%d %s): %s", b->base, a->path,
 		                 reply->status, said, checks[b->login.kind]);
 	}
@@ -140,14 +141,6 @@ static int self_send(struct backend *b, const struct call *c, bool renew, const 
 	return r;
 }
 
-static bool looking_works(struct backend *b)
-{
-	pthread_mutex_lock(&b->doubt.lock);
-	bool works = b->doubt.may_look;
-	pthread_mutex_unlock(&b->doubt.lock);
-	return works;
-}
-
 /* A token from the configuration or a file: nothing to log in with, but its lease may be known and renewed. */
 static int token_login(struct backend *b, const struct call *c, struct token_grant *ret, struct error *err)
 {
@@ -164,8 +157,6 @@ static int token_login(struct backend *b, const struct call *c, struct token_gra
 		return r;
 	if (reply.status == 403) {
 		/* Dead, or its policy does not let it look at itself: the next request will tell. */
-		if (looking_works(b))
-			return error_set(err, EKEYREJECTED, "vault: the token was refused: it is expired or revoked");
 		lease_take(b, 0, false, ret);
 		return 0;
 	}
@@ -217,27 +208,32 @@ const struct token_ops vault_token_ops = { .login = login, .renew = renew };
 /* ---- 403: the token or the policy? ---- */
 
 enum { LIFE_UNKNOWN, LIFE_ALIVE, LIFE_DEAD };
+enum { ASK_EITHER, ASK_LOOK, ASK_RENEW };
 
-/* *may_look: has lookup-self worked for this login?  Then its 403 is no matter of policy. */
-static int life_ask(struct backend *b, const struct call *c, const struct secret *token, bool *may_look, int *ret,
+/* A token may nearly always look at itself, or at least renew itself; 400 means a good one that cannot be renewed.  *works
+ * is the question that the policy allows, once one was answered: then its 403 is no matter of policy. */
+static int life_ask(struct backend *b, const struct call *c, const struct secret *token, int *works, int *ret,
                     struct error *err)
 {
 	HTTP_REPLY(reply);
 	struct vault_ask ask;
-	int r = self_send(b, c, false, token, &reply, &ask, err);
+	bool renewing = *works == ASK_RENEW;
+	int r = self_send(b, c, renewing, token, &reply, &ask, err);
 
-	*may_look = *may_look || (r == 0 && reply.status == 200);
-	if (r == 0 && reply.status == 403 && !*may_look)
-		/* Most may at least renew; 400 means a good token of a kind that cannot be renewed. */
-		r = self_send(b, c, true, token, &reply, &ask, err);
+	if (r == 0 && reply.status == 403 && *works == ASK_EITHER) {
+		renewing = true;
+		r = self_send(b, c, renewing, token, &reply, &ask, err);
+	}
 	if (r != 0)
 		return r;
-	if (reply.status == 200 || reply.status == 204 || reply.status == 400)
-		*ret = LIFE_ALIVE;
-	else if (reply.status == 403)
-		*ret = *may_look ? LIFE_DEAD : LIFE_UNKNOWN;
-	else
+	if (reply.status == 403) {
+		*ret = *works == ASK_EITHER ? LIFE_UNKNOWN : LIFE_DEAD;
+		return 0;
+	}
+	if (reply.status != 200 && reply.status != 204 && reply.status != 400)
 		return vault_classify(b, &ask, &reply, err);
+	*ret = LIFE_ALIVE;
+	*works = renewing ? ASK_RENEW : ASK_LOOK;
 	return 0;
 }
 
@@ -263,19 +259,19 @@ static int life_share(struct backend *b, const struct call *c, const struct secr
 			return error_set(err, ETIMEDOUT, "vault: no time left to see whether the token is still good");
 		}
 	if (d->ended < mine) {
-		bool may_look = d->may_look;
+		int works = d->works;
 		int answer = LIFE_UNKNOWN;
 		struct error failure = ERROR_INIT;
 
 		d->running = true;
 		d->begun = mine;
 		pthread_mutex_unlock(&d->lock);
-		r = life_ask(b, c, token, &may_look, &answer, &failure);
+		r = life_ask(b, c, token, &works, &answer, &failure);
 		pthread_mutex_lock(&d->lock);
 		d->running = false;
 		d->ended = mine;
 		d->generation = generation;
-		d->may_look = may_look;
+		d->works = works;
 		d->answer = r < 0 ? r : answer;
 		d->err = failure;
 		pthread_cond_broadcast(&d->cond);
@@ -313,6 +309,7 @@ int vault_doubt_token(struct backend *b, const struct call *c, const struct secr
 		return r;
 	if (fresh && life == LIFE_UNKNOWN) {
 		blind(b, generation, true);
+		atomic_store(&b->unproved, b->login.kind == VAULT_LOGIN_TOKEN);
 		return 0;
 	}
 	return error_set(err, EKEYREJECTED, "vault: the token was refused: it is expired or revoked");

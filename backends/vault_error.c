@@ -121,7 +121,8 @@ int vault_classify(struct backend *b, const struct vault_ask *a, const struct ht
 	about(a, what, sizeof what);
 	switch (found->form) {
 	case NEEDS:
-		return error_set(err, found->code, "vault: %s was refused: the policy needs '%s' on %s", what, a->needs, a->path);
+		return error_set(err, found->code, "vault: %s was refused: the policy needs '%s' on %s%s", what, a->needs, a->path,
+		                 atomic_load(&b->unproved) ? ", or the token is expired or revoked" : "");
 	case TAKEN:
 		return error_set(err, found->code, "vault: %s: there is a key of that name already", what);
 	case ABSENT:

@@ -34,7 +34,7 @@ struct vault_doubt {
 	int answer;                   /* of the last one that ended: see vault_auth.c */
 	uint64_t generation;          /* the token that it was about */
 	struct error err;
-	bool may_look;                /* lookup-self has worked for this login: a 403 from it means a dead token */
+	int works;                    /* the question that has worked for this login: a 403 to it means a dead token */
 	uint64_t blind;               /* of this token we cannot know; it was new when it was refused ... */
 	int64_t blind_until;          /* ... so that until then a 403 means the policy */
 };
@@ -52,6 +52,7 @@ struct backend {
 	struct vault_doubt doubt;
 
 	atomic_bool sealed, checked, transit_checked;
+	atomic_bool unproved;         /* a fixed token whose policy does not let us see whether it is still good */
 	atomic_llong token_expires;   /* seconds since 1970; 0: not known, or never */
 	int64_t first_lease;          /* ns; the token's thread only */
 

@@ -12,6 +12,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"flag"
 	"fmt"
 	"net"
@@ -135,7 +136,9 @@ func main() {
 	}
 
 	scheme := "http"
-	server := &http.Server{Handler: vaulthttp.Handler.Handler(&vault.HandlerProperties{Core: core})}
+	// A certificate login needs the server to ask for one, as Vault's own listener does.
+	ask := &tls.Config{ClientAuth: tls.RequestClientCert}
+	server := &http.Server{TLSConfig: ask, Handler: vaulthttp.Handler.Handler(&vault.HandlerProperties{Core: core})}
 	go func() {
 		if *certFile != "" {
 			fatal(server.ServeTLS(listener, *certFile, *keyFile))
