@@ -148,3 +148,11 @@ def test_another_process_of_the_same_user_may_not_look(looked, programs, store, 
     assert "k" in memory.find(running.pid, a.all()), "root sees it: what is open is protected from other users only"
     hold.unlink()
     programs.finish(running).expect(0)
+
+
+def test_the_tests_that_the_security_document_names_exist():
+    top = pathlib.Path(__file__).resolve().parent.parent.parent
+    named = re.findall(r"(tests/\S+\.py)::(test_\w+)", (top / "docs/security.md").read_text())
+    assert len(named) >= 10
+    for file, test in named:
+        assert f"\ndef {test}(" in (top / file).read_text(), f"{file} has no {test}"
