@@ -7,6 +7,7 @@
 #include "backends/key.h"
 
 enum { KEY_BYTES = 32 };
+#define KEY_TIME_ZERO INT64_C(-62135596800)   /* year 1, Go's zero time: "never set" */
 
 /* Standard alphabet, padding required, CR and LF skipped, as Go's decoder does; appended to *out.  -EBADMSG. */
 int key_base64(const unsigned char *text, size_t len, struct secret *out, struct error *why);

@@ -2,7 +2,7 @@
  *
  * The older value format (keystores.md 4.2).  A reader of its own: it takes the members where they stand and builds
  * nothing, so no copy of a key is ever outside struct secret.  Go's rules: names without regard to case, of a member
- * that comes twice the last counts, null leaves what was there. */
+ * that comes twice the last counts, null leaves a text as it was and empties bytes. */
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
@@ -167,16 +167,19 @@ static bool value_skip(struct reader *r, int depth)
 	}
 }
 
-/* Exactly n digits at *p. */
-static bool number_at(const char **p, int n, int low, int high, int *ret)
+/* Some digits at *p. */
+static bool number_at(const char **p, int least, int most, int low, int high, int *ret)
 {
-	*ret = 0;
-	for (; n > 0; n--, (*p)++) {
-		if (**p < '0' || **p > '9')
-			return false;
-		*ret = *ret * 10 + (**p - '0');
-	}
-	return *ret >= low && *ret <= high;
+	int n = 0;
+
+	for (*ret = 0; n < most && **p >= '0' && **p <= '9'; n++)
+		*ret = *ret * 10 + (*(*p)++ - '0');
+	return n >= least && *ret >= low && *ret <= high;
+}
+
+static bool two_at(const char **p, int low, int high, int *ret)
+{
+	return number_at(p, 2, 2, low, high, ret);
 }
 
 static int month_days(int year, int month)
@@ -190,7 +193,8 @@ static int month_days(int year, int month)
 /* Days since 1970-01-01. */
 static int64_t days_since(int year, int month, int day)
 {
-	int64_t y = year - 1, days = y * 365 + y / 4 - y / 100 + y / 400;
+	/* 400 years more, so that no division is of a negative number. */
+	int64_t y = year + 399, days = y * 365 + y / 4 - y / 100 + y / 400 - 146097;
 
 	for (int m = 1; m < month; m++)
 		days += month_days(year, m);
@@ -202,7 +206,7 @@ static bool fraction_read(const char **p, int32_t *ret)
 	int32_t unit = 100000000;
 
 	*ret = 0;
-	if (**p != '.')
+	if (**p != '.' && **p != ',')
 		return true;
 	(*p)++;
 	if (**p < '0' || **p > '9')
@@ -212,31 +216,40 @@ static bool fraction_read(const char **p, int32_t *ret)
 	return true;
 }
 
-/* RFC 3339, as strict as Go. */
+static bool zone_read(const char **p, int *ret_seconds)
+{
+	int sign = **p == '-' ? -1 : 1, hours, minutes;
+
+	*ret_seconds = 0;
+	if (**p == 'Z')
+		return *++*p == '\0';
+	if (**p != '+' && **p != '-')
+		return false;
+	++*p;
+	if (!two_at(p, 0, 24, &hours) || *(*p)++ != ':' || !two_at(p, 0, 60, &minutes))
+		return false;
+	*ret_seconds = sign * (hours * 3600 + minutes * 60);
+	return **p == '\0';
+}
+
+/* RFC 3339, with what Go lets pass beyond it: an hour of one digit, a comma, an offset of 24 hours or 60 minutes. */
 static bool time_read(const char *p, struct key_info *info)
 {
-	int year, month, day, hour, minute, second, zone_hour = 0, zone_minute = 0, sign;
+	int year, month, day, hour, minute, second, zone;
 
-	if (!number_at(&p, 4, 0, 9999, &year) || *p++ != '-' || !number_at(&p, 2, 1, 12, &month) || *p++ != '-' ||
-	    !number_at(&p, 2, 1, 31, &day) || day > month_days(year, month) || *p++ != 'T' ||
-	    !number_at(&p, 2, 0, 23, &hour) || *p++ != ':' || !number_at(&p, 2, 0, 59, &minute) || *p++ != ':' ||
-	    !number_at(&p, 2, 0, 59, &second) || !fraction_read(&p, &info->created_nanos))
+	if (!number_at(&p, 4, 4, 0, 9999, &year) || *p++ != '-' || !two_at(&p, 1, 12, &month) || *p++ != '-' ||
+	    !two_at(&p, 1, 31, &day) || day > month_days(year, month) || *p++ != 'T')
 		return false;
-	sign = *p == '-' ? -1 : 1;
-	if (*p == 'Z')
-		p++;
-	else if ((*p != '+' && *p != '-') || (p++, !number_at(&p, 2, 0, 23, &zone_hour)) || *p++ != ':' ||
-	         !number_at(&p, 2, 0, 59, &zone_minute))
+	if (!number_at(&p, 1, 2, 0, 23, &hour) || *p++ != ':' || !two_at(&p, 0, 59, &minute) || *p++ != ':' ||
+	    !two_at(&p, 0, 59, &second) || !fraction_read(&p, &info->created_nanos) || !zone_read(&p, &zone))
 		return false;
-	if (*p != '\0')
-		return false;
-	info->created = days_since(year, month, day) * SECONDS_A_DAY + hour * 3600 + minute * 60 + second -
-	                sign * (zone_hour * 3600 + zone_minute * 60);
-	info->has_created = year > 1;         /* Go's zero time means "unknown" */
+	info->created = days_since(year, month, day) * SECONDS_A_DAY + hour * 3600 + minute * 60 + second - zone;
+	info->has_created = info->created != KEY_TIME_ZERO;
 	return true;
 }
 
-static int algorithm_take(struct secret *text, struct key_info *info, struct error *why)
+/* NULL: unknown.  Judged at the end, since a later member may change it. */
+static const char *algorithm_of(const struct secret *text)
 {
 	static const struct {
 		const char *name, *means;
@@ -246,11 +259,9 @@ static int algorithm_take(struct secret *text, struct key_info *info, struct err
 	};
 
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-		if (text->len == strlen(known[i].name) && memcmp(secret_text(text), known[i].name, text->len) == 0) {
-			info->algorithm = known[i].means;
-			return 0;
-		}
-	return error_set(why, EBADMSG, "its algorithm is unknown (AES256 and ChaCha20 are known)");
+		if (text->len == strlen(known[i].name) && memcmp(text->bytes, known[i].name, text->len) == 0)
+			return known[i].means;
+	return NULL;
 }
 
 struct form {
@@ -269,8 +280,8 @@ static int member_take(struct form *f, struct key_info *info, struct error *why)
 		return key_base64((const unsigned char *)text, f->text.len, &f->key, why);
 	}
 	if (strcasecmp(name, "algorithm") == 0)
-		return algorithm_take(&f->text, info, why);
-	if (strcasecmp(name, "created_by") == 0)
+		info->algorithm = algorithm_of(&f->text);
+	else if (strcasecmp(name, "created_by") == 0)
 		key_created_by(info, (const unsigned char *)text, f->text.len);
 	else if (strlen(text) != f->text.len || !time_read(text, info))
 		return error_set(why, EBADMSG, "its time of creation is not RFC 3339");
@@ -308,10 +319,13 @@ static int member_read(struct reader *r, struct form *f, struct key_info *info, 
 	space_skip(r);
 	if (!name_known(f))
 		return value_skip(r, 1) ? 0 : malformed(r, why);
-	if (secret_text(&f->name)[0] == 'b' || secret_text(&f->name)[0] == 'B')
-		*ret_similar = true;
-	if (word_take(r, "null"))
+	bool bytes = strcasecmp(secret_text(&f->name), "bytes") == 0;
+	*ret_similar |= bytes;
+	if (word_take(r, "null")) {
+		if (bytes)
+			secret_wipe(&f->key);
 		return 0;
+	}
 	if (r->p < r->end && *r->p != '"') {
 		if (!value_skip(r, 1))
 			return malformed(r, why);
@@ -347,6 +361,8 @@ static int form_read(struct reader *r, struct form *f, struct key_info *info, bo
 		return error_set(why, first.code, "%s", first.text);
 	if (!*ret_similar)
 		return error_set(why, EBADMSG, "it is JSON without a member 'bytes'");
+	if (info->algorithm == NULL)
+		return error_set(why, EBADMSG, "its algorithm is unknown (AES256 and ChaCha20 are known)");
 	if (f->key.len != KEY_BYTES)
 		return error_set(why, EBADMSG, "the encryption key has %zu bytes instead of %d", f->key.len, KEY_BYTES);
 	return 0;

@@ -9,7 +9,6 @@
 
 enum wire { WIRE_VARINT, WIRE_FIXED64, WIRE_BYTES, WIRE_GROUP, WIRE_GROUP_END, WIRE_FIXED32 };
 enum { FIELD_MAX = (1 << 29) - 1, GROUPS_MAX = 64 };
-#define GO_TIME_ZERO INT64_C(-62135596800)    /* year 1: what Go writes for "never set" */
 
 struct cursor {
 	const unsigned char *p, *end;
@@ -213,7 +212,7 @@ int key_protobuf(const struct secret *message, struct key_info *ret, bool *ret_s
 		*ret_similar = true;
 	if (hmac.there && hmac.key_length == KEY_BYTES)
 		*ret_similar = true;
-	if (ret->created == GO_TIME_ZERO)
+	if (ret->created == KEY_TIME_ZERO)
 		ret->has_created = false;
 	int r = check(&key, &hmac, ret, why);
 	if (r != 0)

@@ -427,7 +427,7 @@ static void a_malicious_file_costs_no_more_than_its_length(void **state)
 	p += sprintf(p, "a0: &a0 {x: y}\n");
 	for (int i = 1; i < 10; i++)
 		p += sprintf(p, "a%d: &a%d {<<: [*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d,*a%d]}\n", i, i, i - 1, i - 1,
-		             i - 1, i - 1, 		             i - 1, i - 1, i - 1, i - 1, i - 1);
+		             i - 1, i - 1, i - 1, i - 1, i - 1, i - 1, i - 1);
 	p += sprintf(p, "keystore: {fs: {<<: *a9, path: p}}\n");
 	refuse(text, "k.yml:1:10: more than 1000 keys in one mapping");
 	p = text;
