@@ -139,7 +139,8 @@ static void dir_close(struct backend *s)
 	if (s->fd >= 0)
 		close(s->fd);
 	dirsync_destroy(&s->sync);
-	pthread_mutex_destroy(&s->change);
+	pthread_cond_destroy(&s->changed);
+	pthread_mutex_destroy(&s->lock);
 	free(s->path);
 	free(s);
 }
@@ -147,6 +148,7 @@ static void dir_close(struct backend *s)
 static int dir_open(const struct config_map *cfg, const struct backend_options *o, struct backend **ret, struct error *err)
 {
 	const char *path = config_text(cfg, "path");
+	pthread_condattr_t monotonic;
 	struct backend *s;
 	int r = 0;
 
@@ -156,7 +158,11 @@ static int dir_open(const struct config_map *cfg, const struct backend_options *
 	if (s == NULL)
 		return error_set(err, ENOMEM, "no memory");
 	s->fd = -1;
-	pthread_mutex_init(&s->change, NULL);
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&s->changed, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	s->path = strdup(path);
 	if (s->path == NULL)
 		r = error_set(err, ENOMEM, "no memory");

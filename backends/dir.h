@@ -27,7 +27,10 @@ struct backend {                              /* of this module; both its files 
 	dev_t dev;
 	ino_t ino;
 	struct dirsync sync;
-	pthread_mutex_t change;       /* check and change are one step among our threads; flock() among processes */
+	/* Check and change are one step: changing guards them among our threads, flock() among processes. */
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool changing;                /* guarded by lock */
 	_Atomic bool named;           /* O_TMPFILE was refused once */
 	_Atomic uint64_t requests;
 };

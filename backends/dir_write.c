@@ -3,9 +3,9 @@
  * The half of the directory store that changes it: all or nothing, and on the disk before it is reported.
  *
  * A create is decided by the file system (link, or rename that does not replace).  A replace compares, then swaps the
- * new file with the old one; the comparison is guarded against our own threads by a mutex and against other
+ * new file with the old one; the comparison is guarded against our own threads by a turn and against other
  * processes of ours by flock() on the directory, and against everybody else by the swap, which shows what it took
- * away.  Neither lock covers an fsync. */
+ * away.  Neither covers an fsync. */
 #include "backends/dir.h"
 
 #include <errno.h>
@@ -125,12 +125,34 @@ int dir_create(struct backend *s, const struct call *c, const char *name, const 
 
 /* --- replace, remove -------------------------------------------------------------------------------------------- */
 
-/* Ours alone until change_end().  A file system without flock() leaves us the mutex. */
-static int change_begin(struct backend *s, const struct call *c, const char *name, struct error *err)
+static int thread_turn(struct backend *s, const struct call *c)
 {
 	struct timespec until = { c->deadline / 1000000000, c->deadline % 1000000000 };
+	int r = 0;
 
-	if (pthread_mutex_clocklock(&s->change, CLOCK_MONOTONIC, &until) != 0)
+	pthread_mutex_lock(&s->lock);
+	while (s->changing && r == 0)
+		r = pthread_cond_timedwait(&s->changed, &s->lock, &until);
+	if (!s->changing)
+		r = 0;
+	if (r == 0)
+		s->changing = true;
+	pthread_mutex_unlock(&s->lock);
+	return -r;
+}
+
+static void thread_done(struct backend *s)
+{
+	pthread_mutex_lock(&s->lock);
+	s->changing = false;
+	pthread_cond_signal(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* Ours alone until change_end().  A file system without flock() leaves us the turn among our threads. */
+static int change_begin(struct backend *s, const struct call *c, const char *name, struct error *err)
+{
+	if (thread_turn(s, c) != 0)
 		return dir_error(s, err, ETIMEDOUT, "changing", name);
 	while (flock(s->fd, LOCK_EX | LOCK_NB) != 0) {
 		if (errno != EWOULDBLOCK && errno != EINTR)
@@ -138,7 +160,7 @@ static int change_begin(struct backend *s, const struct call *c, const char *nam
 		int r = call_sleep(c, LOCK_AGAIN_NS, true);
 		if (r == 0)
 			continue;
-		pthread_mutex_unlock(&s->change);
+		thread_done(s);
 		return error_set(err, -r, "fs %s: changing '%s': another process holds the directory's lock", s->path, name);
 	}
 	return 0;
@@ -147,7 +169,7 @@ static int change_begin(struct backend *s, const struct call *c, const char *nam
 static void change_end(struct backend *s)
 {
 	flock(s->fd, LOCK_UN);
-	pthread_mutex_unlock(&s->change);
+	thread_done(s);
 }
 
 static int stale(const struct backend *s, const char *name, const char *what, struct error *err)

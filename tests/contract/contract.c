@@ -102,10 +102,11 @@ static void names_that_cannot_be_are_einval(void **state)
 {
 	static const char *const bad[] = { "", "a/b", "..", "." };
 	struct error err = ERROR_INIT;
-	VALUE(value, 208);
 
 	if (OPS->name_ok == NULL)
 		skip();
+	VALUE(value, 208);
+
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		assert_false(OPS->name_ok(bad[i]));
 		assert_int_equal(create(bad[i], &value, &err), -EINVAL);
@@ -149,10 +150,11 @@ static void stat_tells_size_and_time_without_the_value(void **state)
 	struct seen s = { .count = 0 };
 	struct call c = soon();
 	char name[NAME_ROOM];
-	VALUE(value, 208);
 
 	if (OPS->stat == NULL)
 		skip();
+	VALUE(value, 208);
+
 	name_new(name, "stat");
 	assert_int_equal(OPS->stat(HANDLE, &c, name, see, &s, NULL), -ENOENT);
 	assert_int_equal(s.count, 0);
@@ -224,7 +226,7 @@ static void a_removed_name_is_free_again(void **state)
 	assert_int_equal(get(name, &out, NULL), -ENOENT);
 	assert_int_equal(drop(name, NULL), -ENOENT);
 	if (OPS->caps & BACKEND_TOMBSTONE)
-		skip();
+		return;
 	assert_int_equal(create(name, &second, NULL), 0);
 	assert_stored(name, &second);
 }

@@ -282,11 +282,12 @@ static void what_root_makes_belongs_to_the_directorys_owner(void **state)
 {
 	struct stat st;
 	struct store s;
-	VALUE(value, 208);
-	VALUE(other, 208);
 
 	if (geteuid() != 0 || chown(place_path(), 4321, 4322) != 0)
 		skip();
+	VALUE(value, 208);
+	VALUE(other, 208);
+
 	place_open(&s, true);
 	assert_int_equal(create_in(&s, "given", &value, NULL), 0);
 	assert_int_equal(stat(inside("given"), &st), 0);
@@ -465,8 +466,6 @@ static void a_full_or_read_only_file_system_is_told_and_left_as_it_was(void **st
 {
 	struct error err = ERROR_INIT;
 	struct store s;
-	VALUE(value, 208);
-	VALUE(large, 128 * 1024);
 	SECRET(out);
 
 	assert_int_equal(mkdir(inside("small"), 0700), 0);
@@ -474,6 +473,9 @@ static void a_full_or_read_only_file_system_is_told_and_left_as_it_was(void **st
 		rmdir(inside("small"));
 		skip();
 	}
+	VALUE(value, 208);
+	VALUE(large, 128 * 1024);
+
 	open_at(inside("small"), &s);
 	assert_int_equal(create_in(&s, "fits", &value, NULL), 0);
 	int r = create_in(&s, "large", &large, &err);

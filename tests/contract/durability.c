@@ -118,10 +118,11 @@ static bool unnamed_files_here(void)
 static void an_unnamed_file_is_synced_before_and_after_its_link(void **state)
 {
 	char name[NAME_ROOM];
-	VALUE(value, 208);
 
 	if (!unnamed_files_here())
 		skip();
+	VALUE(value, 208);
+
 	name_new(name, "unnamed");
 	assert_int_equal(create(name, &value), 0);
 	assert_string_equal(seen, "wflf");
@@ -187,11 +188,12 @@ static void a_removal_is_synced(void **state)
 static void in_memory_nothing_is_synced(void **state)
 {
 	char name[NAME_ROOM];
-	VALUE(value, 208);
-	VALUE(other, 208);
 
 	if (!unnamed_files_here())
 		skip();
+	VALUE(value, 208);
+	VALUE(other, 208);
+
 	store->handle->in_memory = true;
 	name_new(name, "memory");
 	assert_int_equal(create(name, &value), 0);

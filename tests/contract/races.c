@@ -198,11 +198,12 @@ static void replaces_of_processes_lose_no_update(void **state)
 	struct call c = soon();
 	int start[2], status;
 	char name[NAME_ROOM];
-	VALUE(first, 16);
 	SECRET(last);
 
 	if ((place_store()->ops->caps & BACKEND_LOCAL) == 0)
 		skip();
+	VALUE(first, 16);
+
 	name_new(name, "append");
 	assert_int_equal(place_store()->ops->create(place_store()->handle, &c, name, &first, NULL), 0);
 	assert_int_equal(pipe(start), 0);
@@ -258,11 +259,12 @@ static void a_reader_beside_a_replace_sees_the_old_or_the_new_value(void **state
 	struct reader reader = { .stop = false };
 	struct call c = soon();
 	char name[NAME_ROOM];
-	VALUE(a, 208);
-	VALUE(b, 5000);
 
 	if ((store_caps(s) & BACKEND_REPLACE) == 0)
 		skip();
+	VALUE(a, 208);
+	VALUE(b, 5000);
+
 	name_new(name, "reader");
 	assert_int_equal(s->ops->create(s->handle, &c, name, &a, NULL), 0);
 	reader.name = name;
