@@ -5,6 +5,7 @@
 #include "backends/http_io.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <openssl/crypto.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -296,6 +297,8 @@ static bool multi_open(struct http_io *io)
 	curl_multi_setopt(io->multi, CURLMOPT_TIMERDATA, io);
 	/* Fewer than there are in flight would close nearly every connection after its first request. */
 	curl_multi_setopt(io->multi, CURLMOPT_MAXCONNECTS, (long)io->limit.max + 16);
+	/* Beyond the default of 100 streams each further request would open a connection of its own. */
+	curl_multi_setopt(io->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, (long)io->limit.max);
 	return true;
 }
 
@@ -437,15 +440,28 @@ static bool queue_admit(struct http_io *io)
 	return !stop;
 }
 
-/* Nothing was heard for too long.  An HTTP/2 connection that is silent as a whole would swallow the next try as well. */
+static int port_of(int fd)
+{
+	union {
+		struct sockaddr any;
+		struct sockaddr_in v4;
+		struct sockaddr_in6 v6;
+	} a = { .any.sa_family = AF_UNSPEC };
+	socklen_t len = sizeof a;
+
+	if (getsockname(fd, &a.any, &len) != 0)
+		return -1;
+	return a.any.sa_family == AF_INET ? ntohs(a.v4.sin_port) : a.any.sa_family == AF_INET6 ? ntohs(a.v6.sin6_port) : -1;
+}
+
+/* Nothing was heard for too long.  An HTTP/2 connection that is silent as a whole would swallow the next try as well, so
+ * it is cut.  While a handle runs libcurl does not tell its socket, hence the search by port. */
 static void try_silent(struct http_io *io, struct http_try *t, int64_t now)
 {
-	curl_socket_t fd = CURL_SOCKET_BAD;
-
+	for (size_t fd = 0; fd < io->heard_count; fd++)
+		if (io->heard[fd] != 0 && now - io->heard[fd] >= t->patience && port_of((int)fd) == t->local_port)
+			shutdown((int)fd, SHUT_RDWR);
 	t->end = HTTP_END_SILENT;
-	if (curl_easy_getinfo(t->easy, CURLINFO_ACTIVESOCKET, &fd) == CURLE_OK && fd >= 0 &&
-	    ((size_t)fd >= io->heard_count || now - io->heard[fd] >= t->patience))
-		shutdown(fd, SHUT_RDWR);
 	try_end(io, t, CURLE_OPERATION_TIMEDOUT);
 }
 

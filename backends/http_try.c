@@ -150,6 +150,7 @@ static int before_request(void *arg, char *ip, char *local_ip, int port, int loc
 	if (t->sent && t->req->change)
 		return CURL_PREREQFUNC_ABORT;
 	t->sent = true;
+	t->local_port = local_port;
 	t->heard = call_now();
 	return CURL_PREREQFUNC_OK;
 }
@@ -218,6 +219,9 @@ static int socket_setup(void *arg, curl_socket_t fd, curlsocktype purpose)
 static void setup_connection(struct http_try *t, CURL *easy)
 {
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075700
+	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);       /* never wait for a resolver that hangs */
+#endif
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(easy, CURLOPT_PROXY, t->proxy);      /* "" is none, whatever the environment says */
 	curl_easy_setopt(easy, CURLOPT_NOPROXY, "");

@@ -137,6 +137,20 @@ static bool request_read(struct server_request *r, char *buf, size_t *have)
 	return true;
 }
 
+bool server_read(struct server_request *r, void *bytes, size_t len)
+{
+	char *to = bytes;
+	size_t n = len < *r->rest_len ? len : *r->rest_len;
+
+	memcpy(to, r->rest, n);
+	memmove(r->rest, r->rest + n, *r->rest_len - n);
+	*r->rest_len -= n;
+	for (to += n, len -= n; len > 0; to += n, len -= n)
+		if (!raw_read(r->ssl, r->fd, to, len, &n))
+			return false;
+	return true;
+}
+
 static void connection_serve(struct connection *c, SSL *ssl, char *buf)
 {
 	struct server *s = c->server;
@@ -148,6 +162,8 @@ static void connection_serve(struct connection *c, SSL *ssl, char *buf)
 
 		more = request_read(&r, buf, &have);
 		if (more) {
+			r.rest = buf;
+			r.rest_len = &have;
 			pthread_mutex_lock(&s->lock);
 			r.number = ++s->request_count;
 			pthread_mutex_unlock(&s->lock);

@@ -23,6 +23,8 @@ struct server_request {                       /* lent for the length of one hand
 	bool reset;                           /* with hang_up: by RST instead of FIN */
 	int fd;
 	SSL *ssl;
+	char *rest;                           /* bytes after this request that were read already: server_read() gives them first */
+	size_t *rest_len;
 };
 /* Runs on the connection's thread, so it must not assert(). */
 typedef void server_handler(struct server_request *r, void *arg);
@@ -37,6 +39,7 @@ unsigned server_open_connections(struct server *s);
 int server_port(const struct server *s);
 
 void server_write(struct server_request *r, const void *bytes, size_t len);
+bool server_read(struct server_request *r, void *bytes, size_t len);      /* for handlers that speak something else */
 void server_say(struct server_request *r, const char *raw);
 /* A whole answer with Content-Length; headers is "" or lines that end in CRLF. */
 void server_answer(struct server_request *r, int status, const char *headers, const char *body);

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * HTTP/2: many requests on one connection, and what happens to them when it falls silent or the server takes it back.  The
+ * server speaks just enough of RFC 9113: it answers each HEADERS by the one byte that HPACK needs for ":status: 200". */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "backends/http.h"
+#include "tests/support/caller.h"
+#include "tests/support/certs.h"
+#include "tests/support/server.h"
+
+enum { DATA, HEADERS, RST_STREAM = 3, SETTINGS, PING = 6, GOAWAY, WINDOW_UPDATE };
+enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4 };
+enum { REFUSED_STREAM = 7 };
+
+enum manner { ANSWERS, TOGETHER, SILENT_AT_FIRST, REFUSES, GOES_AWAY };
+
+static char ca_path[] = "/tmp/kesfs-two.XXXXXX";
+static struct identity ca, host;
+static SSL_CTX *ctx;
+static struct server *server;
+static struct http *http;
+static enum manner manner;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned streams;                      /* guarded by lock */
+
+static int two_is_chosen(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
+                         unsigned in_len, void *arg)
+{
+	for (unsigned i = 0; i + 1 < in_len; i += in[i] + 1u) {
+		if (in[i] != 2 || memcmp(in + i + 1, "h2", 2) != 0)
+			continue;
+		*out = in + i + 1;
+		*out_len = 2;
+		return SSL_TLSEXT_ERR_OK;
+	}
+	return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+static void frame_write(struct server_request *r, unsigned type, unsigned flags, uint32_t stream, const void *bytes, size_t len)
+{
+	unsigned char frame[64] = { 0, 0, (unsigned char)len, (unsigned char)type, (unsigned char)flags,
+		(unsigned char)(stream >> 24), (unsigned char)(stream >> 16), (unsigned char)(stream >> 8), (unsigned char)stream };
+
+	if (len > 0)
+		memcpy(frame + 9, bytes, len);
+	server_write(r, frame, 9 + len);
+}
+
+static unsigned streams_count(unsigned more)
+{
+	pthread_mutex_lock(&lock);
+	streams += more;
+	unsigned n = streams;
+	pthread_mutex_unlock(&lock);
+	return n;
+}
+
+/* Answer one request, or not. */
+static void stream_answer(struct server_request *r, uint32_t stream, unsigned *waiting)
+{
+	unsigned char refused[4] = { 0, 0, 0, REFUSED_STREAM }, none[8] = { 0 };
+
+	streams_count(1);
+	switch (manner) {
+	case SILENT_AT_FIRST:
+		if (r->connection == 1)
+			return;
+		break;
+	case REFUSES:
+		frame_write(r, RST_STREAM, 0, stream, refused, 4);
+		return;
+	case GOES_AWAY:
+		frame_write(r, GOAWAY, 0, 0, none, 8);
+		r->hang_up = true;
+		return;
+	case TOGETHER:
+		/* Once 64 are there, all are answered. */
+		if (++*waiting < 64)
+			return;
+		for (unsigned i = 0; i < 64; i++)
+			frame_write(r, HEADERS, END_STREAM | END_HEADERS, stream - 2 * i, "\x88", 1);
+		*waiting = 0;
+		return;
+	case ANSWERS:
+		break;
+	}
+	frame_write(r, HEADERS, END_STREAM | END_HEADERS, stream, "\x88", 1);
+}
+
+static void speak_two(struct server_request *r, void *arg)
+{
+	unsigned char head[9], body[16384];
+	unsigned waiting = 0;
+
+	if (strcmp(r->method, "PRI") != 0 || !server_read(r, body, 6))
+		return;
+	frame_write(r, SETTINGS, 0, 0, NULL, 0);
+	while (!r->hang_up && server_read(r, head, 9)) {
+		size_t len = (size_t)head[0] << 16 | (size_t)head[1] << 8 | head[2];
+		uint32_t stream = (uint32_t)head[5] << 24 | (uint32_t)head[6] << 16 | (uint32_t)head[7] << 8 | head[8];
+
+		if (len > sizeof body || !server_read(r, body, len))
+			break;
+		if (head[3] == SETTINGS && (head[4] & ACK) == 0)
+			frame_write(r, SETTINGS, ACK, 0, NULL, 0);
+		else if (head[3] == PING && (head[4] & ACK) == 0 && len == 8)
+			frame_write(r, PING, ACK, 0, body, 8);
+		else if ((head[3] == HEADERS || head[3] == DATA) && (head[4] & END_STREAM) != 0)
+			stream_answer(r, stream, &waiting);
+	}
+	r->hang_up = true;
+}
+
+static void start(enum manner m)
+{
+	struct http_options o = { .label = "store", .ca = ca_path };
+
+	manner = m;
+	streams = 0;
+	ctx = identity_server(&host, NULL);
+	SSL_CTX_set_alpn_select_cb(ctx, two_is_chosen, NULL);
+	server = server_start(speak_two, NULL, ctx);
+	assert_int_equal(http_open(&o, &http, NULL), 0);
+}
+
+static int stop(void **state)
+{
+	http_close(http);
+	if (server != NULL)
+		server_stop(server);
+	SSL_CTX_free(ctx);
+	http = NULL;
+	server = NULL;
+	ctx = NULL;
+	return 0;
+}
+
+static int call(const char *method, bool change, int64_t patience, struct http_reply *reply)
+{
+	struct http_request req = { .method = method, .change = change, .patience = patience };
+	struct call c = call_in(60, NULL);
+
+	req.url = server_url(server, NULL, "/");
+	return http_call(http, &c, &req, reply, NULL);
+}
+
+static void requests_share_a_connection(void **state)
+{
+	struct caller callers[64];
+	struct http_request req = { .method = "GET" };
+
+	start(TOGETHER);
+	req.url = server_url(server, NULL, "/");
+	for (int i = 0; i < 64; i++)
+		caller_start(&callers[i], http, &req, 60);
+	for (int i = 0; i < 64; i++) {
+		assert_int_equal(caller_join(&callers[i]), 0);
+		assert_int_equal(callers[i].reply.status, 200);
+		caller_wipe(&callers[i]);
+	}
+	assert_int_equal(server_connections(server), 1);
+}
+
+static void a_silent_connection_is_left(void **state)
+{
+	HTTP_REPLY(reply);
+
+	start(SILENT_AT_FIRST);
+	assert_int_equal(call("GET", false, 500000000, &reply), 0);
+	assert_int_equal(reply.tries, 2);
+	assert_int_equal(server_connections(server), 2);
+}
+
+static void a_change_on_a_refused_stream_is_sent_once(void **state)
+{
+	HTTP_REPLY(reply);
+
+	start(REFUSES);
+	assert_int_equal(call("PUT", true, 0, &reply), -EINPROGRESS);
+	assert_int_equal(streams_count(0), 1);
+}
+
+static void a_change_on_a_connection_that_is_taken_back_is_sent_once(void **state)
+{
+	HTTP_REPLY(reply);
+
+	start(GOES_AWAY);
+	assert_int_equal(call("PUT", true, 0, &reply), -EINPROGRESS);
+	assert_int_equal(streams_count(0), 1);
+}
+
+static void a_change_is_answered(void **state)
+{
+	HTTP_REPLY(reply);
+
+	start(ANSWERS);
+	for (int i = 0; i < 10; i++) {
+		assert_int_equal(call("PUT", true, 0, &reply), 0);
+		assert_int_equal(reply.status, 200);
+	}
+	assert_int_equal(server_connections(server), 1);
+	assert_int_equal(streams_count(0), 10);
+}
+
+static int files_make(void **state)
+{
+	int fd = mkstemp(ca_path);
+
+	if (fd < 0)
+		return -1;
+	close(fd);
+	ca = identity_make("ca", NULL, NULL);
+	host = identity_make("host", "IP:127.0.0.1", &ca);
+	identity_write(&ca, ca_path, NULL);
+	return 0;
+}
+
+static int files_drop(void **state)
+{
+	identity_free(&ca);
+	identity_free(&host);
+	return unlink(ca_path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_teardown(requests_share_a_connection, stop),
+		cmocka_unit_test_teardown(a_silent_connection_is_left, stop),
+		cmocka_unit_test_teardown(a_change_on_a_refused_stream_is_sent_once, stop),
+		cmocka_unit_test_teardown(a_change_on_a_connection_that_is_taken_back_is_sent_once, stop),
+		cmocka_unit_test_teardown(a_change_is_answered, stop),
+	};
+
+	return cmocka_run_group_tests_name("http_two", tests, files_make, files_drop);
+}
