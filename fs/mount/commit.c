@@ -86,8 +86,6 @@ static int commit_take(struct request *r, bool *ret_exists, struct error *err)
 		result = error_set(err, s->refused, "an earlier close of the same file was refused already");
 	else if (s->node == NULL)
 		result = 1;
-	else if ((r->name = strdup(s->node->name)) == NULL)
-		result = error_set(err, ENOMEM, "no memory");
 	*ret_exists = s->exists;
 	pthread_mutex_unlock(&r->volume->lock);
 	return result;
@@ -122,6 +120,7 @@ static int commit_work(struct request *r, struct error *err)
 	if (result == 0)
 		result = commit_value(r->volume, &r->call, r->name, exists, &s->old, &r->value, err);
 	r->entry.size = (int64_t)r->value.len;
+	r->stored = result == 0;
 	if (result == 0)
 		secret_move(&s->old, &r->value);
 	else
@@ -164,7 +163,7 @@ static void commit_log(struct request *r, int result, const struct error *err)
 {
 	char text[64];
 
-	if (r->name == NULL || r->refused)
+	if (r->refused || (result == 0 && !r->stored))
 		return;
 	snprintf(text, sizeof text, "stored, %" PRId64 " bytes", r->entry.size);
 	volume_log(r->volume, r->found ? "replace" : "create", r->name, r->uid, r->pid, result, result == 0 ? text : err->text);
@@ -188,7 +187,7 @@ static void commit_finish(struct request *r, int result, struct error *err)
 	uint64_t ino = 0;
 
 	pthread_mutex_lock(&v->lock);
-	if (result == 0 && s->node != NULL && r->name != NULL) {
+	if (r->stored && s->node != NULL) {
 		s->committed = r->owner;
 		s->exists = true;
 		commit_stored(v, s->node, r->entry.size);
@@ -219,13 +218,15 @@ static void commit_finish(struct request *r, int result, struct error *err)
 void commit_start(fuse_req_t req, struct staged *s)
 {
 	struct volume *v = s->volume;
-	struct request *r = request_new(req, v, NULL, commit_work, commit_finish);
 
-	if (r == NULL)
+	pthread_mutex_lock(&v->lock);
+	struct request *r = request_new(req, v, s->node != NULL ? s->node->name : "", commit_work, commit_finish);
+	if (r == NULL) {
+		pthread_mutex_unlock(&v->lock);
 		return;
+	}
 	r->staged = s;
 	r->change = true;
-	pthread_mutex_lock(&v->lock);
 	r->refused = v->stopping;
 	if (req == NULL) {
 		r->uid = s->uid;

@@ -15,6 +15,8 @@ int exit_status(int code)
 		return EXIT_USAGE;
 	if (code == ENOENT || code == ENOTDIR)
 		return EXIT_ABSENT;
+	if (code == ENOTRECOVERABLE)
+		return EXIT_LOST;
 	if (error_refused(code))
 		return EXIT_REFUSED;
 	return error_passing(code) ? EXIT_PASSING : EXIT_OTHER;

@@ -10,6 +10,7 @@ enum exit_code {
 	EXIT_ABSENT  = 3,             /* configuration file, store or mount point not found */
 	EXIT_PASSING = 5,             /* unreachable, throttled, out of memory: the same command may succeed later */
 	EXIT_REFUSED = 7,             /* login, permission, sealed */
+	EXIT_LOST    = 8,             /* a key could not be put back after a failed replace */
 	EXIT_SIGNAL  = 128,           /* plus the number of the signal that came before the mount was made */
 };
 

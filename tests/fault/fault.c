@@ -81,7 +81,10 @@ static int after(struct backend *b, const struct call *c, const char *op, const 
 /* A call in three parts; CALL is what the store itself is asked. */
 #define THROUGH(op, name, change, CALL) do {                                          \
 	struct fault f;                                                               \
+	struct call sent = { .deadline = c->deadline };                               \
 	int r = before(b, c, op, name, change, &f, err);                              \
+	if ((change) && (f.hold || f.delay_ms > 0))                                   \
+		c = &sent;       /* it counts as sent: a cancel comes too late */     \
 	if (r == 0 && !((change) && f.lie))                                           \
 		r = (CALL);                                                           \
 	return after(b, c, op, name, &f, r, err);                                     \

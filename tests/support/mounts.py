@@ -56,8 +56,9 @@ class Mount:
 
     def __init__(self, programs_, path, arguments, daemon, env, command):
         self.programs, self.path, self.daemon = programs_, pathlib.Path(path), daemon
-        self.made = not self.path.exists()
-        self.path.mkdir(exist_ok=True)
+        self.made = not os.path.lexists(self.path) and mounted(self.path) is None     # a dead mount cannot be asked
+        if self.made:
+            self.path.mkdir()
         self.killed = self.over = False
         argv = list(command or [programs_.kesfs]) + ([] if daemon else ["-f"]) + list(arguments) + [self.path]
         self.process = programs_.start(argv, env=env)

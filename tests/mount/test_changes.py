@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Removing, renaming, temporary names: nothing gets round a refused overwrite, and no key is lost on the way."""
+import ctypes
+import errno
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+AT_FDCWD, NOREPLACE, EXCHANGE = -100, 1, 2
+
+
+def refused(code):
+    return pytest.raises(OSError, match=rf"\[Errno {code}\]")
+
+
+def renameat2(old, new, flags):
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(AT_FDCWD, os.fsencode(old), AT_FDCWD, os.fsencode(new), flags) != 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
+def test_removing_needs_delete(mount, store, keys):
+    a = store("a", {"k": keys.a()})
+    with mount(a.config, "-o", "overwrite") as m:
+        with refused(errno.EPERM):
+            os.unlink(m / "k")
+        m.wait_log("remove k: EPERM: removing keys needs -o delete")
+    assert a.names() == ["k"]
+
+
+def test_with_delete_a_key_is_gone_at_once_and_may_come_again(mount, store, keys):
+    a, value = store("a", {"k": keys.a()}), keys.a()
+    with mount(a.config, "-o", "delete") as m:
+        subprocess.run(["rm", m / "k"], check=True)
+        assert a.names() == [] == os.listdir(m)
+        m.wait_log("remove k: removed (uid")
+        with refused(errno.ENOENT):
+            os.unlink(m / "k")
+        (m / "k").write_bytes(value)
+    assert a.all() == {"k": value}
+
+
+def test_a_removed_key_that_is_open_can_still_be_read(mount, store, keys):
+    a = store("a", {"k": keys.a()})
+    value = a.value("k")
+    with mount(a.config, "-o", "delete") as m, open(m / "k", "rb") as file:
+        subprocess.run(["rm", m / "k"], check=True)
+        assert file.read() == value
+
+
+@pytest.mark.parametrize("code,seen", [("EPERM", errno.EPERM), ("EHOSTUNREACH", errno.EIO), ("EACCES", errno.EACCES)])
+def test_a_refused_removal_is_heard_and_the_name_stays(faulty, store, keys, code, seen):
+    a = store("a", {"k": keys.a()})
+    with faulty(a, f"*:remove:*:fail={code}", "-o", "delete") as m:
+        with refused(seen):
+            os.unlink(m / "k")
+        m.wait_log(f"remove k: {code}")
+        assert os.listdir(m) == ["k"] and (m / "k").read_bytes() == a.value("k")
+
+
+REPLACEMENTS = {
+    "install": ["install", "-m", "600", "{new}", "{key}"],
+    "mv": ["mv", "-f", "{new}", "{key}"],
+    "cp --remove-destination": ["cp", "--remove-destination", "{new}", "{key}"],
+    "tar": ["tar", "-xf", "{tar}", "-C", "{mount}"],
+}
+
+
+def replacement(tool, tmp, m, value):
+    """The command that replaces the key k by a file of this value."""
+    folder = tmp / "new"
+    folder.mkdir(exist_ok=True)
+    (folder / "k").write_bytes(value)
+    subprocess.run(["tar", "-C", folder, "-cf", tmp / "new.tar", "k"], check=True)
+    return [part.format(new=folder / "k", key=m / "k", tar=tmp / "new.tar", mount=m.path) for part in REPLACEMENTS[tool]]
+
+
+@pytest.mark.parametrize("tool", REPLACEMENTS)
+def test_tools_that_remove_first_cannot_get_round_a_refused_overwrite(mount, store, keys, tmp, wait_until, tool):
+    for options in ("rw", "delete"):
+        a = store(options, {"k": keys.a()})
+        before = a.all()
+        with mount(a.config, "-o", options) as m:
+            done = subprocess.run(replacement(tool, tmp, m, keys.a()), capture_output=True, check=False)
+            assert done.returncode != 0
+            wait_until(lambda: a.all() == before and (m / "k").read_bytes() == before["k"], "the old key")
+
+
+@pytest.mark.parametrize("tool", REPLACEMENTS)
+@pytest.mark.parametrize("bad", ["empty", "truncated"])
+def test_a_bad_replacement_never_loses_the_key(mount, store, keys, tmp, wait_until, tool, bad):
+    a = store("a", {"k": keys.a()})
+    before = a.all()
+    with mount(a.config, "-o", "overwrite,delete") as m:
+        done = subprocess.run(replacement(tool, tmp, m, keys.damaged()[bad]), capture_output=True, check=False)
+        # tar does not look at the close of an empty file; the log does.
+        assert done.returncode != 0 or (tool, bad) == ("tar", "empty")
+        m.wait_log("restore k: the old value is back")
+        wait_until(lambda: a.all() == before and (m / "k").read_bytes() == before["k"], "the old key")
+
+
+@pytest.mark.parametrize("tool", REPLACEMENTS)
+def test_a_good_replacement_with_both_options_replaces(mount, store, keys, tmp, tool):
+    a, value = store("a", {"k": keys.a()}), keys.a()
+    with mount(a.config, "-o", "overwrite,delete") as m:
+        subprocess.run(replacement(tool, tmp, m, value), check=True)
+        assert (m / "k").read_bytes() == value
+    assert a.all() == {"k": value}
+
+
+def test_a_replacement_that_the_store_refuses_puts_the_key_back(faulty, store, keys):
+    a = store("a", {"k": keys.a()})
+    before = a.all()
+    with faulty(a, "*:create:k:fail=EHOSTUNREACH:x1", "-o", "overwrite,delete") as m:
+        os.unlink(m / "k")
+        fd = os.open(m / "k", os.O_WRONLY | os.O_CREAT)
+        os.write(fd, keys.a())
+        with refused(errno.EIO):
+            os.close(fd)
+        assert a.all() == before and (m / "k").read_bytes() == before["k"]
+
+
+def test_a_key_that_cannot_be_put_back_is_tried_again_until_it_is(faulty, store, keys, wait_until):
+    a = store("a", {"k": keys.a()})
+    before = a.all()
+    with faulty(a, "*:create:k:fail=EHOSTUNREACH:x2", "-o", "overwrite,delete") as m:
+        os.unlink(m / "k")
+        fd = os.open(m / "k", os.O_WRONLY | os.O_CREAT)
+        os.write(fd, keys.a())
+        with refused(errno.EIO):
+            os.close(fd)
+        assert m.status()["lost"] == 1
+        wait_until(lambda: a.all() == before, "the old key")
+        wait_until(lambda: "lost" not in m.status(), "nothing lost")
+
+
+def test_a_key_that_is_still_not_back_at_the_end_is_status_8(faulty, store, keys):
+    a = store("a", {"k": keys.a()})
+    m = faulty(a, "*:create:k:fail=EHOSTUNREACH", "-o", "overwrite,delete")
+    os.unlink(m / "k")
+    fd = os.open(m / "k", os.O_WRONLY | os.O_CREAT)
+    os.write(fd, keys.a())
+    with refused(errno.EIO):
+        os.close(fd)
+    assert m.stop() == 8
+    assert "1 key could not be put back" in m.log
+
+
+def test_a_temporary_file_becomes_a_key_by_rename(mount, store, keys):
+    a, value = store("a", {"old": keys.a()}), keys.a()
+    before = a.value("old")
+    with mount(a.config) as m:
+        (m / ".k.Ab12Cd").write_bytes(value)
+        assert a.names() == ["old"] and (m / ".k.Ab12Cd").read_bytes() == value
+        os.chmod(m / ".k.Ab12Cd", 0o400)
+        os.utime(m / ".k.Ab12Cd", (1_000_000_000, 1_000_000_000))
+        os.rename(m / ".k.Ab12Cd", m / "k")
+        assert a.value("k") == value and (m / "k").read_bytes() == value
+        assert os.stat(m / "k").st_mtime == 1_000_000_000
+        assert not os.path.exists(m / ".k.Ab12Cd") and sorted(os.listdir(m)) == ["k", "old"]
+        (m / ".x").write_bytes(value)
+        with refused(errno.EPERM):
+            os.rename(m / ".x", m / "old")
+        with refused(errno.EEXIST):
+            renameat2(m / ".x", m / "old", NOREPLACE)
+        with refused(errno.EINVAL):
+            renameat2(m / ".x", m / "old", EXCHANGE)
+        with refused(errno.EINVAL):
+            os.rename(m / ".x", m / "a.b")
+        os.rename(m / ".x", m / ".y")
+        renameat2(m / ".y", m / "new", NOREPLACE)
+        assert a.value("new") == value and a.value("old") == before
+
+
+def test_a_rename_onto_a_key_replaces_with_overwrite_and_checks_the_value(mount, store, keys):
+    a, value = store("a", {"k": keys.a()}), keys.a()
+    before = a.value("k")
+    with mount(a.config, "-o", "overwrite") as m:
+        (m / ".t").write_bytes(keys.damaged()["truncated"])
+        with refused(errno.EINVAL):
+            os.rename(m / ".t", m / "k")
+        (m / ".u").write_bytes(b"")
+        with refused(errno.EINVAL):
+            os.rename(m / ".u", m / "k")
+        assert a.all() == {"k": before}
+        (m / ".t").write_bytes(value)
+        os.rename(m / ".t", m / "k")
+        assert a.all() == {"k": value} and (m / "k").read_bytes() == value
+        m.wait_log("replace k: stored")
+
+
+def test_a_refused_rename_leaves_both_names_as_they_were(faulty, store, keys):
+    a, value = store("a"), keys.a()
+    with faulty(a, "*:create:*:fail=EACCES") as m:
+        (m / ".t").write_bytes(value)
+        with refused(errno.EACCES):
+            os.rename(m / ".t", m / "k")
+        assert (m / ".t").read_bytes() == value and not os.path.exists(m / "k")
+        m.faults.set("")
+        os.rename(m / ".t", m / "k")
+    assert a.all() == {"k": value}
+
+
+def test_a_key_does_not_change_its_name_so_that_mv_copies(mount, store, keys):
+    a = store("a", {"k": keys.a()})
+    value = a.value("k")
+    with mount(a.config, "-o", "delete") as m:
+        with refused(errno.EXDEV):
+            os.rename(m / "k", m / "l")
+        os.rename(m / "k", m / "k")
+        subprocess.run(["mv", m / "k", m / "l"], check=True)
+        assert a.all() == {"l": value}
+
+
+def test_temporary_files_are_never_in_the_store_nor_listed_and_can_be_removed(mount, store, keys):
+    a = store("a")
+    with mount(a.config) as m:
+        (m / ".t").write_bytes(keys.a())
+        (m / ".t").write_bytes(b"anything")
+        assert (m / ".t").read_bytes() == b"anything" and os.stat(m / ".t").st_size == 8
+        assert os.listdir(m) == []
+        os.unlink(m / ".t")
+        assert not os.path.exists(m / ".t")
+    assert a.names() == []
+
+
+@pytest.mark.long
+def test_a_temporary_file_is_wiped_a_minute_after_its_last_close(mount, store, keys, wait_until):
+    a = store("a")
+    with mount(a.config) as m:
+        (m / ".t").write_bytes(keys.a())
+        began = time.monotonic()
+        wait_until(lambda: not os.path.exists(m / ".t"), "the end of the temporary file", patience=300)
+        assert time.monotonic() - began > 30
+        m.wait_log("wipe .t: a temporary file")
+
+
+def test_the_directory_of_another_store_is_another_file_system(mount, store, keys):
+    a, b = store("a", {"k": keys.a()}), store("b")
+    value = a.value("k")
+    with mount(a.config, b.config, "-o", "delete") as m:
+        (m / "a/.t").write_bytes(keys.a())
+        for name in ("k", ".t"):
+            with refused(errno.EXDEV):
+                os.rename(m / "a" / name, m / "b" / "k")
+        subprocess.run(["mv", m / "a/k", m / "b/k"], check=True)
+    assert (a.all(), b.all()) == ({}, {"k": value})
+
+
+def test_an_unlinked_new_file_goes_without_a_trace(mount, store, keys):
+    a = store("a")
+    with mount(a.config) as m:
+        fd = os.open(m / "k", os.O_WRONLY | os.O_CREAT)
+        os.write(fd, keys.a())
+        os.unlink(m / "k")
+        os.close(fd)
+        assert os.listdir(m) == []
+    assert a.names() == []
+
+
+def test_a_process_that_dies_while_it_writes_leaves_no_half_key(mount, store, keys, wait_until):
+    a, value = store("a"), keys.a()
+    with mount(a.config) as m:
+        writer = subprocess.Popen([sys.executable, "-c", "import os, sys\n"
+                                   f"fd = os.open({str(m / 'k')!r}, os.O_WRONLY | os.O_CREAT)\n"
+                                   "os.write(fd, sys.stdin.buffer.read(100))\nprint('written', flush=True)\n"
+                                   "sys.stdin.buffer.read()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        writer.stdin.write(value[:100])
+        writer.stdin.flush()
+        assert writer.stdout.readline() == b"written\n"
+        writer.kill()
+        writer.communicate()
+        wait_until(lambda: not os.path.exists(m / "k"), "the name to go")
+    assert a.names() == []
