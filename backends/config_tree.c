@@ -163,10 +163,15 @@ static bool text_null(const yaml_event_t *event)
 static int text_read(struct reader *r, const yaml_event_t *event, struct tree_node **ret)
 {
 	struct tree_node *n = node_new(r, TREE_TEXT, event);
+	const char *tag = (const char *)event->data.scalar.tag;
 
 	if (n == NULL)
 		return -ENOMEM;
+	if (tag != NULL && strcmp(tag, "tag:yaml.org,2002:binary") == 0)
+		return tree_error(n, r->file, r->err, "a value tagged !!binary, expected a text");
 	n->null = text_null(event);
+	n->merge = tag == NULL && event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE &&
+	           strcmp((const char *)event->data.scalar.value, "<<") == 0;
 	n->length = event->data.scalar.length;
 	n->text = malloc(n->length + 1);
 	if (n->text == NULL) {
@@ -293,11 +298,6 @@ static int visit(struct merge *m, const struct tree_node *at)
 	return 0;
 }
 
-static bool merge_key(const struct tree_node *key)
-{
-	return key->kind == TREE_TEXT && strcmp(key->text, "<<") == 0;
-}
-
 /* A key of a map whose first own pair is number from. */
 static int pair_add(struct merge *m, const struct tree_node *key, const struct tree_node *value, size_t from)
 {
@@ -350,11 +350,11 @@ static int map_add(struct merge *m, const struct tree_node *map, int depth)
 		return tree_error(map, m->file, m->err, "merged deeper than %d levels", DEPTH_MAX);
 	for (size_t i = 0; i < map->count && r == 0; i += 2) {
 		r = visit(m, map->items[i]);
-		if (r == 0 && !merge_key(map->items[i]))
+		if (r == 0 && !map->items[i]->merge)
 			r = pair_add(m, map->items[i], map->items[i + 1], from);
 	}
 	for (size_t i = 0; i < map->count && r == 0; i += 2)
-		if (merge_key(map->items[i]))
+		if (map->items[i]->merge)
 			r = merged_add(m, map->items[i + 1], depth + 1);
 	return r;
 }

@@ -15,6 +15,7 @@ enum tree_kind { TREE_TEXT, TREE_LIST, TREE_MAP };
 struct tree_node {
 	enum tree_kind kind;
 	bool null;                    /* of a text: nothing, ~ or null, unquoted */
+	bool merge;                   /* of a text: "<<", unquoted */
 	bool open;                    /* while it is being read: an alias to it would be a circle */
 	int line, column;             /* from 1 */
 	char *text;

@@ -385,6 +385,8 @@ static void anchors_and_merge_keys_work_as_in_kes(void **state)
 	       "k.yml:1:8: keystore.vault.prefx: unknown, did you mean 'prefix'?");
 	refuse("keystore: {fs: {<<: p}}",
 	       "k.yml:1:21: a text to be merged by '<<', expected a mapping or a list of mappings");
+	refuse("a: &a {path: p}\nkeystore: {fs: {'<<': *a}}", "k.yml:2:17: keystore.fs.<<: unknown, expected path");
+	refuse("keystore: {fs: {path: !!binary aGVsbG8=}}", "k.yml:1:23: a value tagged !!binary, expected a text");
 	refuse("keystore: *gone", "k.yml:1:11: the alias '*gone' stands for no anchor above it");
 	refuse("keystore: &k {fs: *k}", "k.yml:1:19: the anchor '&k' contains itself");
 }
