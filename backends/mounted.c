@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -25,6 +26,9 @@ enum {
 	READ_ONCE = 4096,                     /* more than any key: one read() answers and tells the end */
 	CHECK_EVERY = 1024,
 };
+
+#define BUSY_NS INT64_C(5000000000)           /* so long a key may be written by somebody else before that is an error */
+#define BUSY_PAUSE_NS INT64_C(2000000)
 
 struct backend {
 	char *path;
@@ -355,13 +359,27 @@ static int value_read(struct backend *b, int fd, const char *name, struct secret
 	}
 }
 
-static int value_get(struct backend *b, const char *name, struct secret *out, struct error *err)
+/* A key that somebody writes through the same mount is busy until the close; that is soon.  A descriptor, or -errno. */
+static int key_open(struct backend *b, const struct call *c, const char *name, int flags)
 {
-	int fd = openat(b->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int64_t busy_until = call_now() + BUSY_NS;
 
-	b->requests++;
+	for (;;) {
+		int fd = openat(b->fd, name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+		b->requests++;
+		if (fd >= 0)
+			return fd;
+		if (errno != EBUSY || call_now() > busy_until || call_sleep(c, BUSY_PAUSE_NS, true) != 0)
+			return -errno;
+	}
+}
+
+static int value_get(struct backend *b, const struct call *c, const char *name, struct secret *out, struct error *err)
+{
+	int fd = key_open(b, c, name, O_RDONLY);
+
 	if (fd < 0)
-		return mount_error(b, err, errno, "reading", name);
+		return mount_error(b, err, -fd, "reading", name);
 	int r = value_read(b, fd, name, out, err);
 	close(fd);
 	if (r != 0)
@@ -373,21 +391,25 @@ static int mounted_get(struct backend *b, const struct call *c, const char *name
 {
 	int r = call_check(c, err, "mount: reading");
 
-	return r != 0 ? r : value_get(b, name, out, err);
+	return r != 0 ? r : value_get(b, c, name, out, err);
 }
 
 /* --- create, replace, remove ------------------------------------------------------------------------------------ */
 
-static int change_allowed(struct backend *b, const struct call *c, const char *name, struct error *err)
+static int change_allowed(struct backend *b, const struct call *c, const char *name, const struct secret *val,
+			  struct error *err)
 {
 	int r = call_check(c, err, "mount: writing");
 
 	if (r == 0 && !b->write)
 		r = error_set(err, EPERM, "mount %s: changing '%s': it was opened for reading only", b->path, name);
+	if (r == 0 && val != NULL && val->len > VALUE_MAX)
+		r = mount_error(b, err, EFBIG, "writing", name);
 	return r;
 }
 
-/* Write it all and close.  What could not be written whole must not be committed by the close. */
+/* Write it all and close.  What could not be written whole must not be committed by the close: the mount drops what it
+ * refused, and what was cut to nothing. */
 static int value_write(int fd, const struct secret *val)
 {
 	int r = 0;
@@ -400,19 +422,20 @@ static int value_write(int fd, const struct secret *val)
 			r = n == 0 ? -EIO : -errno;
 	}
 	if (r != 0 && ftruncate(fd, 0) != 0)
-		r = -EIO;
+		errno = -r;
 	return close(fd) != 0 && r == 0 ? -errno : r;
 }
 
 /* Was the change made after an answer that leaves it open?  EEXIST, EACCES and the like leave nothing open. */
-static int settle(struct backend *b, int r, const char *name, const struct secret *val, bool creating, struct error *err)
+static int settle(struct backend *b, const struct call *c, int r, const char *name, const struct secret *val, bool creating,
+		  struct error *err)
 {
 	SECRET(now);
 	struct error seen = ERROR_INIT;
 
 	if (r != -EIO && r != -ETIMEDOUT && r != -EINTR && r != -ECONNABORTED)
 		return mount_error(b, err, -r, creating ? "creating" : "replacing", name);
-	int got = value_get(b, name, &now, &seen);
+	int got = value_get(b, c, name, &now, &seen);
 	if (got == 0 && secret_equal(&now, val))
 		return 0;
 	if (got == 0 && creating)
@@ -426,7 +449,7 @@ static int settle(struct backend *b, int r, const char *name, const struct secre
 static int mounted_create(struct backend *b, const struct call *c, const char *name, const struct secret *val,
 			  struct error *err)
 {
-	int r = change_allowed(b, c, name, err);
+	int r = change_allowed(b, c, name, val, err);
 
 	if (r != 0)
 		return r;
@@ -435,34 +458,64 @@ static int mounted_create(struct backend *b, const struct call *c, const char *n
 	if (fd < 0)
 		return mount_error(b, err, errno, "creating", name);
 	r = value_write(fd, val);
-	return r == 0 ? 0 : settle(b, r, name, val, true, err);
+	return r == 0 ? 0 : settle(b, c, r, name, val, true, err);
 }
 
-static int mounted_replace(struct backend *b, const struct call *c, const char *name, const struct secret *old,
-			   const struct secret *val, struct error *err)
+/* All who have a file open for writing share its bytes, so two replaces of one key at once would mix: the lock, which
+ * the kernel keeps for all programs on this mount, lets one after the other. */
+static int key_lock(struct backend *b, const struct call *c, const char *name, int *ret, struct error *err)
+{
+	int fd = key_open(b, c, name, O_RDONLY);
+
+	if (fd < 0)
+		return mount_error(b, err, fd == -ENOENT ? ESTALE : -fd, "replacing", name);
+	while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		int r = errno == EWOULDBLOCK || errno == EINTR ? call_sleep(c, BUSY_PAUSE_NS, true) : -errno;
+		if (r == 0)
+			continue;
+		close(fd);
+		return mount_error(b, err, -r, "locking", name);
+	}
+	*ret = fd;
+	return 0;
+}
+
+static int replace_locked(struct backend *b, const struct call *c, const char *name, const struct secret *old,
+			  const struct secret *val, struct error *err)
 {
 	SECRET(now);
-	int r = change_allowed(b, c, name, err);
+	int r = value_get(b, c, name, &now, err);
 
-	if (r == 0)
-		r = value_get(b, name, &now, err);
 	if (r == -ENOENT)
 		return mount_error(b, err, ESTALE, "replacing", name);
 	if (r != 0 || secret_equal(&now, val))
 		return r;
 	if (!secret_equal(&now, old))
 		return mount_error(b, err, ESTALE, "replacing", name);
-	b->requests++;
-	int fd = openat(b->fd, name, O_WRONLY | O_TRUNC | O_NOFOLLOW | O_CLOEXEC);
+	int fd = key_open(b, c, name, O_WRONLY | O_TRUNC);
 	if (fd < 0)
-		return mount_error(b, err, errno == ENOENT ? ESTALE : errno, "replacing", name);
+		return mount_error(b, err, fd == -ENOENT ? ESTALE : -fd, "replacing", name);
 	r = value_write(fd, val);
-	return r == 0 ? 0 : settle(b, r, name, val, false, err);
+	return r == 0 ? 0 : settle(b, c, r, name, val, false, err);
+}
+
+static int mounted_replace(struct backend *b, const struct call *c, const char *name, const struct secret *old,
+			   const struct secret *val, struct error *err)
+{
+	int lock = -1, r = change_allowed(b, c, name, val, err);
+
+	if (r == 0)
+		r = key_lock(b, c, name, &lock, err);
+	if (r != 0)
+		return r;
+	r = replace_locked(b, c, name, old, val, err);
+	close(lock);
+	return r;
 }
 
 static int mounted_remove(struct backend *b, const struct call *c, const char *name, struct error *err)
 {
-	int r = change_allowed(b, c, name, err);
+	int r = change_allowed(b, c, name, NULL, err);
 
 	if (r != 0)
 		return r;
