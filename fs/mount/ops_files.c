@@ -379,10 +379,17 @@ void ops_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fus
 		bytes_answer(req, &h->value, size, off);
 		return;
 	}
+	/* As soon as the answer is there, another thread may serve the reader's close and free the handle. */
+	struct volume *v = h->node->volume;
+	struct staged *s = h->staged;
+	pthread_mutex_lock(&v->lock);
+	staged_ref(s);
+	pthread_mutex_unlock(&v->lock);
 	/* Under the lock, since a copy would need memory: the answer is one write that waits for nobody. */
-	pthread_mutex_lock(&h->staged->lock);
-	bytes_answer(req, &h->staged->bytes, size, off);
-	pthread_mutex_unlock(&h->staged->lock);
+	pthread_mutex_lock(&s->lock);
+	bytes_answer(req, &s->bytes, size, off);
+	pthread_mutex_unlock(&s->lock);
+	staged_unref(s);
 }
 
 void ops_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t off, struct fuse_file_info *fi)
