@@ -11,6 +11,7 @@
 
 #include "backends/http_io.h"
 #include "backends/http_proxy.h"
+#include "backends/trace.h"
 
 #define SECOND INT64_C(1000000000)
 
@@ -184,6 +185,21 @@ static int call_given_up(struct http *h, const struct http_request *req, int r, 
 	return error_set(err, ETIMEDOUT, "%s: %s: no answer within the time allowed", h->label, request);
 }
 
+static void try_trace(const struct http *h, const struct http_request *req, const struct http_reply *reply, int64_t began,
+                      int r, const struct error *err)
+{
+	char request[ERROR_TEXT_MAX / 2];
+
+	if (!trace_open("http"))
+		return;
+	http_request_say(req, request, sizeof request);
+	double ms = (double)(call_now() - began) / 1e6;
+	if (r == 0)
+		trace("http", "%s: %s: %ld in %.1f ms", h->label, request, (long)reply->status, ms);
+	else
+		trace("http", "%s in %.1f ms", err != NULL ? err->text : request, ms);
+}
+
 int http_call(struct http *h, const struct call *c, const struct http_request *req, struct http_reply *ret,
               struct error *err)
 {
@@ -198,8 +214,10 @@ int http_call(struct http *h, const struct call *c, const struct http_request *r
 
 		if (r != 0)
 			return call_given_up(h, req, r, throttled, err);
+		int64_t began = call_now();
 		r = call_try(h, c, req, &t, ret, &may, err);
 		enum retry_verdict v = r == 0 ? reply_judge(req, ret) : may ? RETRY_AGAIN : RETRY_FINAL;
+		try_trace(h, req, ret, began, r, err);
 		if (r == 0)
 			limiter_tell(h, req, &t, ret, v);
 		bool queued_out = r == -ETIMEDOUT && !t.sent && throttled;

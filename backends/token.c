@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/trace.h"
+
 #define SECOND INT64_C(1000000000)
 #define NEVER INT64_MAX
 
@@ -180,6 +182,7 @@ static void token_attempt(struct token *t)
 		r = t->ops.login(t->arg, &c, &grant, &err);
 	}
 	secret_wipe(&current);
+	trace("token", "%s: %s", renew ? "renewal" : "login", r == 0 ? "done" : err.code != 0 ? err.text : "failed");
 	stack_forget();
 	pthread_mutex_lock(&t->lock);
 	t->working = false;

@@ -16,9 +16,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backends/trace.h"
+
 enum { LINE_MAX_BYTES = 2048 };
 
-static const char *const areas[] = { "cache", "config", "fuse", "http", "limit", "migrate", "pool", "store", "token" };
+static const char *const areas[] = { "cache", "fuse", "http", "store", "token" };
 enum { AREA_COUNT = sizeof areas / sizeof *areas };
 
 static const struct level {
@@ -138,6 +140,11 @@ static int area_unknown(const char *area, size_t len, struct error *err)
 	return error_set(err, EINVAL, "there is no debug area '%.*s': the areas are %s, and all", (int)len, area, known);
 }
 
+static void trace_line(const char *area, const char *text)
+{
+	log_area(area, "%s", text);
+}
+
 int log_debug(const char *list, struct error *err)
 {
 	unsigned bits = 0;
@@ -156,6 +163,7 @@ int log_debug(const char *list, struct error *err)
 			break;
 	}
 	atomic_fetch_or(&areas_open, bits);
+	trace_listen(log_debugging, trace_line);
 	return 0;
 }
 

@@ -13,6 +13,8 @@
 #include "backends/dir.h"
 #include "backends/mounted.h"
 #include "backends/registry.h"
+#include "fs/log.h"
+#include "fs/traced.h"
 
 enum { LIST_AGAIN_MAX = 5 };
 
@@ -118,6 +120,8 @@ int store_open(const char *where, const struct backend_options *o, void (*warn)(
 		if (r == 0 && s.ops->notice != NULL && warn != NULL)
 			s.ops->notice(s.handle, warn, arg);
 	}
+	if (r == 0 && log_debugging("store"))
+		r = traced_wrap(&s, err);
 	if (r == 0 && store_wrap != NULL)
 		r = store_wrap(&s, err);
 	if (r != 0) {

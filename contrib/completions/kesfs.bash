@@ -29,7 +29,7 @@ _kesfs() {
 		option=${word##*,}
 		case $option in
 		size=*) _kesfs_reply '' "${rest##*,}" open exact ;;
-		debug=*) _kesfs_reply '' "${rest##*,}" all cache config fuse http limit pool store token ;;
+		debug=*) _kesfs_reply '' "${rest##*,}" all cache fuse http store token ;;
 		log=*) _kesfs_files "${option#log=}" ;;
 		*=*) ;;
 		*) _kesfs_reply "${rest%"${rest##*,}"}" "$option" ro rw overwrite delete raw include= exclude= ttl= size= \

@@ -23,7 +23,7 @@ function __kesfs_mount_options
         requests=\t'requests in flight at most' \
         log=\t'append the log to a file' \
         debug=all\t'log more of every area' \
-        debug=cache debug=config debug=fuse debug=http debug=limit debug=pool debug=store debug=token \
+        debug=cache debug=fuse debug=http debug=store debug=token \
         nonempty\t'mount over a directory that is not empty' \
         auto_unmount\t'unmount even if kesfs is killed' \
         fsname=\t'source shown by mount and df'

@@ -102,9 +102,22 @@ static int options_make(const struct session *s, char **ret)
 		r = fuse_opt_add_opt(ret, "allow_root");
 	if (r == 0 && o->auto_unmount)
 		r = fuse_opt_add_opt(ret, "auto_unmount");
-	if (r == 0 && o->debug_fuse)
+	if (r == 0 && (o->debug_fuse || log_debugging("fuse")))
 		r = fuse_opt_add_opt(ret, "debug");
 	return r;
+}
+
+/* libfuse speaks in lines with a newline, and in the foreground and background alike: it goes where our lines go. */
+static void fuse_say(enum fuse_log_level level, const char *fmt, va_list ap)
+{
+	char text[1024];
+
+	vsnprintf(text, sizeof text, fmt, ap);
+	text[strcspn(text, "\n")] = '\0';
+	if (level <= FUSE_LOG_WARNING)
+		log_line(LOG_LEVEL_WARNING, "libfuse: %s", text);
+	else
+		log_area("fuse", "%s", text);
 }
 
 static int fuse_make(struct session *s)
@@ -126,6 +139,7 @@ int init_session(struct session *s, struct error *err)
 {
 	static const struct fuse_custom_io io = { .read = device_read, .writev = device_writev };
 
+	fuse_set_log_func(fuse_say);
 	if (fuse_make(s) != 0)
 		return error_set(err, EINVAL, "libfuse did not accept the options of the mount");
 	if (fuse_session_mount(s->fuse, s->options->mountpoint) != 0) {

@@ -145,6 +145,8 @@ static int listing_run(struct volume *v, double seconds, struct error *err)
 	int r = store_list(&v->store, &call, "", &l, err);
 
 	volume_call_end(v, began, r, err);
+	log_area("cache", "%s: listed %zu entries in %.1f ms%s%s", v->store.label, l.count, (double)(call_now() - began) / 1e6,
+		 r == 0 ? "" : ": ", r == 0 ? "" : error_symbol(-r));
 	pthread_mutex_lock(&v->lock);
 	v->counts.lists++;
 	pthread_mutex_unlock(&v->lock);

@@ -186,7 +186,7 @@ const struct option_row option_table[] = {
 	{ "log", "FILE", false, GROUP_LOG, set_text, FIELD(log_file), 0, 0,
 	  "append the log to FILE instead of syslog (-f: stderr);\nSIGHUP opens it again" },
 	{ "debug", "AREA", false, GROUP_LOG, set_debug, FIELD(debug_areas), 0, 0,
-	  "log more of one area, or of all; never a value:\ncache config fuse http limit pool store token" },
+	  "log more of one area, or of all; never a value:\ncache fuse http store token" },
 
 	{ "nonempty", NULL, false, GROUP_MOUNT, set_true, FIELD(nonempty), 0, 0,
 	  "mount over a directory that is not empty" },

@@ -162,6 +162,18 @@ def test_the_log_file_is_private_and_opened_anew_by_sighup(mount, store, keys, w
     wait_until(lambda: "then unmounting" in log.read_text(), "the last line")
 
 
+def test_debug_areas_log_what_they_are_about(mount, store, keys, wait_until, tmp):
+    a, log = store("a", {"k": keys.a()}), tmp / "kesfs.log"
+    m = mount(a.config, "-o", f"debug=store,cache,fuse,log={log}", daemon=True)
+    assert (m / "k").read_bytes() == a.value("k")
+    for said in (f"debug: store: fs {a.path}: get k: done in ", f"debug: cache: fs {a.path}: listed 1 entries in ",
+                 "debug: fuse: unique: "):
+        wait_until(lambda: said in log.read_text(), said)
+    quiet = mount(a.config)
+    assert (quiet / "k").read_bytes() == a.value("k")
+    assert "debug" not in quiet.log
+
+
 def test_a_log_file_that_cannot_be_opened_is_one_sentence_and_nothing_is_mounted(programs, store, tmp):
     (tmp / "mnt").mkdir()
     result = programs.run(programs.kesfs, store().config, tmp / "mnt", "-o", f"log={tmp}/none/log").expect(2)
