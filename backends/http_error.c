@@ -79,8 +79,13 @@ static const struct cause *cause_find(const struct http_try *t)
 		"the server wants another client certificate (%s): set tls.cert and tls.key" };
 	static const struct cause broken = { CURLE_OK, EHOSTUNREACH, true, "the connection broke during the TLS handshake (%s)" };
 
+	static const struct cause proxy_no = { CURLE_OK, EACCES, false, "the proxy refused to connect (%s)" };
+	static const struct cause proxy_down = { CURLE_OK, EHOSTUNREACH, true, "the proxy could not connect (%s)" };
+
 	if (wants_other_certificate(t))
 		return &certificate;
+	if (says(t, "CONNECT tunnel failed") || says(t, "from proxy after CONNECT"))
+		return says(t, "response 4") || says(t, "code 4") ? &proxy_no : &proxy_down;
 	if (t->result == CURLE_SSL_CONNECT_ERROR && (says(t, "SSL_ERROR_SYSCALL") || says(t, "reset by peer")))
 		return &broken;
 	for (size_t i = 0; i < sizeof causes / sizeof *causes; i++)
