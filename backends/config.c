@@ -10,7 +10,7 @@
 
 #include "backends/config_parts.h"
 
-enum { FILE_MAX = 1024 * 1024 };
+enum { FILE_MAX = 1024 * 1024, SHOWN_MAX = 256 };
 
 struct config {
 	struct config_map map;
@@ -33,14 +33,27 @@ struct config_entry *config_entry(const struct config_map *map, const char *fiel
 	return f != NULL ? &map->entries[f - map->store->fields] : NULL;
 }
 
-static int file_read(const char *path, struct secret *text, struct error *err)
+/* The end of a long path: the sentence behind it must not be cut off. */
+static void path_show(const char *path, char ret[static SHOWN_MAX])
+{
+	size_t len = strlen(path);
+
+	if (len < SHOWN_MAX)
+		strcpy(ret, path);
+	else
+		snprintf(ret, SHOWN_MAX, "...%s", path + len - (SHOWN_MAX - 4));
+}
+
+static int file_read(const char *path, const char *shown, struct secret *text, struct error *err)
 {
 	int r = secret_read_file(text, path, FILE_MAX, err);
 
 	if (r == -EISDIR)
-		return error_set(err, EINVAL, "%s: a directory, expected a KES configuration file", path);
+		return error_set(err, EINVAL, "%s: a directory, expected a KES configuration file", shown);
 	if (r == -EFBIG)
-		return error_set(err, EINVAL, "%s: larger than 1 MiB, expected a KES configuration file", path);
+		return error_set(err, EINVAL, "%s: larger than 1 MiB, expected a KES configuration file", shown);
+	if (r != 0 && strcmp(path, shown) != 0)
+		return error_set(err, -r, "%s: %s", shown, strerror(-r));
 	return r;
 }
 
@@ -64,15 +77,17 @@ int config_load(const char *path, void (*say)(const char *sentence, void *arg), 
 	struct config_warn warn = { say, arg, false };
 	struct config *cfg = NULL;
 	struct tree tree = { .root = NULL };
+	char shown[SHOWN_MAX];
 	SECRET(text);
 
-	int r = file_read(path, &text, err);
+	path_show(path, shown);
+	int r = file_read(path, shown, &text, err);
 	if (r == 0)
-		r = tree_read(&text, path, &tree, err);
+		r = tree_read(&text, shown, &tree, err);
 	if (r == 0 && tree.root == NULL)
-		r = error_set(err, EINVAL, "%s: empty, expected a KES configuration with a section 'keystore'", path);
+		r = error_set(err, EINVAL, "%s: empty, expected a KES configuration with a section 'keystore'", shown);
 	if (r == 0)
-		r = config_new(path, &cfg, err);
+		r = config_new(shown, &cfg, err);
 	if (r == 0)
 		r = config_check(tree.root, &warn, &cfg->map, err);
 	tree_free(&tree);

@@ -453,6 +453,26 @@ static void a_file_that_cannot_be_read_says_why(void **state)
 	assert_null(cfg);
 }
 
+static void a_long_path_leaves_room_for_the_sentence(void **state)
+{
+	struct config *cfg = NULL;
+	struct error err = ERROR_INIT;
+	char path[5000] = "", expected[400];
+
+	for (int i = 0; i < 500; i++)
+		strcat(path, "./");
+	strcat(path, "k.yml");
+	file_write("x: y\n", 5);
+	assert_int_equal(config_load(path, NULL, NULL, &cfg, &err), -EINVAL);
+	snprintf(expected, sizeof expected, "...%s:1:1: keystore: missing, expected a mapping that names one store, such as "
+	         "fs or vault", path + strlen(path) - 252);
+	assert_string_equal(err.text, expected);
+	memset(path, 'a', sizeof path - 1);
+	assert_int_equal(config_load(path, NULL, NULL, &cfg, &err), -ENAMETOOLONG);
+	snprintf(expected, sizeof expected, "...%s: File name too long", path + strlen(path) - 252);
+	assert_string_equal(err.text, expected);
+}
+
 static void a_module_can_complain_at_the_place_of_a_field(void **state)
 {
 	struct config *cfg = load(VAULT APPROLE);
@@ -569,6 +589,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_yaml_says_where),
 		cmocka_unit_test(a_malicious_file_costs_no_more_than_its_length),
 		cmocka_unit_test(a_file_that_cannot_be_read_says_why),
+		cmocka_unit_test(a_long_path_leaves_room_for_the_sentence),
 		cmocka_unit_test(a_module_can_complain_at_the_place_of_a_field),
 		cmocka_unit_test(every_example_is_accepted),
 		cmocka_unit_test(durations_are_those_of_go),
