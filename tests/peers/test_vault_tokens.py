@@ -21,7 +21,7 @@ def source(store, keys):
 
 
 def put(engine):
-    return b"PUT /v1/" + engine.data("").encode()
+    return b"PUT /v1/" + engine.data("").encode() + b"/"
 
 
 # ---- ways to log in ----
