@@ -17,7 +17,7 @@
 #include "fs/migrate/text.h"
 
 struct report {
-	pthread_mutex_t lock;                 /* of all that follows, and of the streams */
+	pthread_mutex_t lock;                 /* of the streams, and of what changes: live, out_errno, json_errno */
 	FILE *json;                           /* stdout, a file, or NULL */
 	const char *json_name;
 	bool json_file;                       /* json is ours to close */
@@ -98,7 +98,7 @@ static void written(struct report *r, FILE *file)
 /* Is this item a line on stdout? */
 static bool item_shown(const struct report *r, const struct item *item)
 {
-	if (!r->lines || r->out_errno != 0)
+	if (!r->lines)
 		return false;
 	if (outcome_bad(item->outcome))
 		return r->lines_bad;
@@ -115,7 +115,7 @@ void report_item(struct report *r, const struct item *item)
 		return;
 	pthread_mutex_lock(&r->lock);
 	errno = 0;
-	if (shown) {
+	if (shown && r->out_errno == 0) {
 		if (r->out_terminal)
 			live_clear(r);
 		summary_line(stdout, item);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -16,9 +17,9 @@ struct signals {
 	pthread_t thread;
 	sigset_t set;
 	int fd;
+	atomic_int first;                     /* no lock: it is asked for under locks that heard() takes */
 	bool ending;                          /* guarded by lock, as is the rest */
 	pthread_mutex_t lock;
-	int first;
 	unsigned count;
 	void (*heard)(unsigned count, void *arg);
 	void *arg;
@@ -34,7 +35,7 @@ static void *signals_run(void *arg)
 		bool ending = s->ending;
 		if (number != SIGUSR1) {
 			if (s->count++ == 0)
-				s->first = number;
+				atomic_store(&s->first, number);
 			eventfd_write(s->fd, 1);
 			if (s->heard != NULL)
 				s->heard(s->count, s->arg);
@@ -94,10 +95,7 @@ void signals_tell(struct signals *s, void (*heard)(unsigned count, void *arg), v
 
 int signals_first(struct signals *s)
 {
-	pthread_mutex_lock(&s->lock);
-	int first = s->first;
-	pthread_mutex_unlock(&s->lock);
-	return first;
+	return atomic_load(&s->first);
 }
 
 int signals_fd(struct signals *s)
