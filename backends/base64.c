@@ -26,7 +26,8 @@ static unsigned char_digit(unsigned c, enum base64_kind kind)
 {
 	unsigned c62 = kind == BASE64_URL ? '-' : '+', c63 = kind == BASE64_URL ? '_' : '/';
 	unsigned d = (between(c, 'A', 'Z') & (c - 'A' + 1)) | (between(c, 'a', 'z') & (c - 'a' + 27)) |
-	             (between(c, '0', '9') & (c - '0' + 53)) | (between(c, c62, c62) & 63) | (between(c, c63, c63) & 64);
+	             (between(c, '0', '9') & (c - '0' + 53)) | (between(c, c62, c62) & 63) |
+	             (between(c, c63, c63) & 64);
 
 	return (d - 1) & 0x7f;                /* none: 127 */
 }
@@ -42,7 +43,8 @@ int base64_encode(struct secret *out, const void *bytes, size_t len, enum base64
 	unsigned char *to = out->bytes + out->len;
 	for (size_t i = 0; i < len; i += 3) {
 		size_t left = len - i;
-		uint32_t v = (uint32_t)in[i] << 16 | (left > 1 ? (uint32_t)in[i + 1] << 8 : 0) | (left > 2 ? in[i + 2] : 0);
+		uint32_t v = (uint32_t)in[i] << 16 | (left > 1 ? (uint32_t)in[i + 1] << 8 : 0) |
+		             (left > 2 ? in[i + 2] : 0);
 
 		for (unsigned k = 0; k < 4; k++) {
 			if (k <= left)

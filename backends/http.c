@@ -180,13 +180,13 @@ static int call_given_up(struct http *h, const struct http_request *req, int r, 
 	if (r == -ECANCELED)
 		return error_set(err, ECANCELED, "%s: %s: cancelled", h->label, request);
 	if (throttled)
-		return error_set(err, EAGAIN, "%s: %s: the service asked to slow down until the time allowed was over", h->label,
-		                 request);
+		return error_set(err, EAGAIN, "%s: %s: the service asked to slow down until the time allowed was over",
+		                 h->label, request);
 	return error_set(err, ETIMEDOUT, "%s: %s: no answer within the time allowed", h->label, request);
 }
 
-static void try_trace(const struct http *h, const struct http_request *req, const struct http_reply *reply, int64_t began,
-                      int r, const struct error *err)
+static void try_trace(const struct http *h, const struct http_request *req, const struct http_reply *reply,
+                      int64_t began, int r, const struct error *err)
 {
 	char request[ERROR_TEXT_MAX / 2];
 
@@ -228,7 +228,8 @@ int http_call(struct http *h, const struct call *c, const struct http_request *r
 			return r;
 		/* "Too many requests" costs no try: the pause of the whole store is the wait. */
 		throttled = v == RETRY_THROTTLED;
-		int64_t wait = throttled && ret->status == 429 && req->tries != 1 ? 0 : retry_next(&again, retry_random());
+		bool free = throttled && ret->status == 429 && req->tries != 1;
+		int64_t wait = free ? 0 : retry_next(&again, retry_random());
 		if (wait < 0)
 			return r;
 		http_io_repeated(h->io);

@@ -4,8 +4,8 @@
  * number of threads may make at once.  docs/engine.md is its essay.
  *
  * Reads are repeated as retry.h says.  A change is sent at most once for each http_call(): it is repeated only while
- * surely nothing was sent, or after a 429, by which the service says that it did nothing.  The answer lost after that is
- * -EINPROGRESS: the module reads back and decides. */
+ * surely nothing was sent, or after a 429, by which the service says that it did nothing.  The answer lost after that
+ * is -EINPROGRESS: the module reads back and decides. */
 #ifndef KESFS_BACKENDS_HTTP_H
 #define KESFS_BACKENDS_HTTP_H
 
@@ -27,15 +27,15 @@ struct http_options {                         /* texts are copied */
 	const char *label;                    /* "vault": begins each sentence */
 	const char *ca;                       /* file, or directory of files with any names; NULL: the system's roots */
 	bool ca_adds;                         /* ca is added to the system's roots instead of replacing them */
-	const char *cert, *key;               /* client certificate (with its chain) and key, PEM files; both or neither */
-	bool direct;                          /* never through a proxy (metadata services); else as Go does: HTTPS_PROXY, ... */
+	const char *cert, *key;               /* client certificate (with its chain) and key, PEM; both or neither */
+	bool direct;                          /* never through a proxy (metadata services); else as Go does */
 	unsigned in_flight;                   /* 0: LIMIT_MAX */
 	double per_second;                    /* 0: no limit */
 	int64_t connect_ns;                   /* for one connection attempt, TLS included; 0: 10 s */
 };
 
-/* Reads certificates (-EINVAL, -ENOENT, ... naming the file), sends nothing and starts no thread: that comes with the first
- * call.  After the last fork. */
+/* Reads certificates (-EINVAL, -ENOENT, ... naming the file), sends nothing and starts no thread: that comes with the
+ * first call.  After the last fork. */
 int http_open(const struct http_options *o, struct http **ret, struct error *err);
 void http_close(struct http *h);              /* no call may be inside; accepts NULL */
 const char *http_label(const struct http *h);
@@ -50,12 +50,13 @@ struct http_header {
  * holds at most some 1 MiB that were not taken yet.  Repeated tries begin() anew. */
 struct http_sink {
 	void (*begin)(void *arg);             /* before the first byte of each try; may be NULL */
-	int (*bytes)(void *arg, const char *bytes, size_t len, struct error *err);   /* 0 go on; 1 enough; -errno: give up */
+	/* 0: go on; 1: enough; -errno: give up */
+	int (*bytes)(void *arg, const char *bytes, size_t len, struct error *err);
 	void *arg;
 };
 
 struct http_request {                         /* all lent until http_call() returns */
-	const char *method, *url;             /* "PUT", "https://host:8200/v1/kv/a": names in it through http_escape() */
+	const char *method, *url;             /* "PUT", "https://host:8200/v1/kv/a": names in it by http_escape() */
 	const struct http_header *headers;
 	size_t header_count;
 	const struct secret *body;            /* NULL: none */
@@ -63,10 +64,10 @@ struct http_request {                         /* all lent until http_call() retu
 	bool change;                          /* creates, replaces or removes: see above */
 	unsigned tries;                       /* 0: RETRY_TRIES; 1: never repeated */
 	size_t body_max;                      /* of the answer; 0: 1 MiB; for a sink without bound */
-	int64_t patience;                     /* ns without a byte after which the peer counts as dead; 0: 10 s, a change 20 s */
+	int64_t patience;                     /* ns without a byte: the peer counts as dead; 0: 10 s, a change 20 s */
 	const struct http_sink *sink;         /* NULL: the body goes to reply.body */
-	/* What an answer means for a repetition; NULL: retry_status().  For a change RETRY_AGAIN is not obeyed (it is the
-	 * answer then), RETRY_THROTTLED only for a 429. */
+	/* What an answer means for a repetition; NULL: retry_status().  For a change RETRY_AGAIN is not obeyed (it is
+	 * the answer then), RETRY_THROTTLED only for a 429. */
 	enum retry_verdict (*judge)(const struct http_reply *reply, void *arg);
 	void *judge_arg;
 };
@@ -75,7 +76,7 @@ struct http_reply {
 	int status;                           /* 100 ... 599 */
 	struct secret body;
 	char content_type[64];                /* lower case, without parameters; "" if there was none */
-	char *head;                           /* the header lines of the final answer, at most 16 KiB: use http_reply_header() */
+	char *head;                           /* the final answer's header lines, at most 16 KiB: http_reply_header() */
 	int64_t retry_after;                  /* ns, capped; 0: none */
 	unsigned tries;                       /* how often it was sent */
 };
@@ -91,21 +92,21 @@ void http_reply_wipe(struct http_reply *r);
  *   -EHOSTUNREACH  no connection, or lost ones until the tries were used up
  *   -EACCES        the server wants a (different) client certificate
  *   -EPROTO        its certificate is not trusted, or what it says is not HTTP, or longer than body_max
- *   -ENOMEM, and what a sink returned.
- * The sentence has label, scheme, host and path (no query), and what to do.  Redirects are not followed: 3xx is the answer.
- * The caller's own struct call decides how much time is left to settle a change: http_call() may use all of it. */
+ * -ENOMEM, and what a sink returned. The sentence has label, scheme, host and path (no query), and what to do.
+ * Redirects are not followed: 3xx is the answer. The caller's own struct call decides how much time is left to settle
+ * a change: http_call() may use all of it. */
 int http_call(struct http *h, const struct call *c, const struct http_request *req, struct http_reply *ret,
               struct error *err);
 
 /* The first header of that name, without regard to case, into buf (cut); false: there is none. */
 bool http_reply_header(const struct http_reply *r, const char *name, char *buf, size_t size);
 
-/* The body as JSON; -EPROTO in a sentence that tells a proxy's HTML page from truncated JSON, and names url and status.  Nothing of a
- * body is shown unless the answer was refused (status >= 300) or is HTML. */
+/* The body as JSON; -EPROTO in a sentence that tells a proxy's HTML page from truncated JSON, and names url and
+ * status.  Nothing of a body is shown unless the answer was refused (status >= 300) or is HTML. */
 int http_reply_json(const struct http *h, const struct http_request *req, const struct http_reply *r, struct json **ret,
                     struct error *err);
 
-/* "503 Service Unavailable: <what the body says, at most 200 printable bytes, tags dropped>", for sentences of a module. */
+/* "503 Service Unavailable: <what the body says, at most 200 printable bytes, without tags>", for a module's sentences. */
 void http_reply_say(const struct http_reply *r, char *buf, size_t size);
 
 char *http_escape(const char *name);          /* for a path or query, malloc'd; '/' is escaped too; NULL: no memory */

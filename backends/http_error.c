@@ -54,20 +54,21 @@ static const struct cause {
 	{ CURLE_COULDNT_CONNECT,       EHOSTUNREACH, true,  "no connection (%s)" },
 	{ CURLE_GOT_NOTHING,           EHOSTUNREACH, true,  "the connection was closed without an answer (%s)" },
 	{ CURLE_SEND_ERROR,            EHOSTUNREACH, true,  "the connection broke while sending (%s)" },
-	{ CURLE_RECV_ERROR,            EHOSTUNREACH, true,  "the connection broke before the answer was complete (%s)" },
+	{ CURLE_RECV_ERROR,            EHOSTUNREACH, true,  "the connection broke before the answer was whole (%s)" },
 	{ CURLE_PARTIAL_FILE,          EHOSTUNREACH, true,  "the answer was cut short (%s)" },
 	{ CURLE_HTTP2,                 EHOSTUNREACH, true,  "the HTTP/2 connection failed (%s)" },
 	{ CURLE_HTTP2_STREAM,          EHOSTUNREACH, true,  "the HTTP/2 stream was reset (%s)" },
 	{ CURLE_OPERATION_TIMEDOUT,    EHOSTUNREACH, true,  "no connection in time (%s)" },
 	{ CURLE_ABORTED_BY_CALLBACK,   EHOSTUNREACH, true,  "the connection was closed without an answer (%s)" },
-	{ CURLE_PEER_FAILED_VERIFICATION, EPROTO,    false, "the server's certificate is not trusted (%s): set tls.ca to the "
-	                                                    "authority that issued it, or use the name it was issued for" },
-	{ CURLE_SSL_CONNECT_ERROR,     EPROTO,       false, "TLS failed (%s): does the server speak https with TLS 1.2 or later, "
-	                                                    "and does it want a client certificate?" },
+	{ CURLE_PEER_FAILED_VERIFICATION, EPROTO,    false,
+	  "the server's certificate is not trusted (%s): set tls.ca to the authority that issued it, or use the name it "
+	  "was issued for" },
+	{ CURLE_SSL_CONNECT_ERROR,     EPROTO,       false,
+	  "TLS failed (%s): does the server speak https with TLS 1.2 or later, and does it want a client certificate?" },
 	{ CURLE_SSL_CERTPROBLEM,       EINVAL,       false, "the client certificate cannot be used (%s)" },
 	{ CURLE_URL_MALFORMAT,         EINVAL,       false, "this is no valid address (%s)" },
-	{ CURLE_UNSUPPORTED_PROTOCOL,  EPROTO,       false, "the answer is not HTTP, or the address begins with neither http nor "
-	                                                    "https (%s)" },
+	{ CURLE_UNSUPPORTED_PROTOCOL,  EPROTO,       false,
+	  "the answer is not HTTP, or the address begins with neither http nor https (%s)" },
 	{ CURLE_PROXY,                 EHOSTUNREACH, true,  "the proxy failed (%s)" },
 	{ CURLE_OUT_OF_MEMORY,         ENOMEM,       false, "no memory (%s)" },
 };
@@ -77,7 +78,8 @@ static const struct cause *cause_find(const struct http_try *t)
 {
 	static const struct cause certificate = { CURLE_OK, EACCES, false,
 		"the server wants another client certificate (%s): set tls.cert and tls.key" };
-	static const struct cause broken = { CURLE_OK, EHOSTUNREACH, true, "the connection broke during the TLS handshake (%s)" };
+	static const struct cause broken = { CURLE_OK, EHOSTUNREACH, true,
+		"the connection broke during the TLS handshake (%s)" };
 
 	static const struct cause proxy_no = { CURLE_OK, EACCES, false, "the proxy refused to connect (%s)" };
 	static const struct cause proxy_down = { CURLE_OK, EHOSTUNREACH, true, "the proxy could not connect (%s)" };
@@ -150,5 +152,6 @@ int http_try_error(const struct http_try *t, const char *label, bool *ret_again,
 	if (!t->req->change || !t->sent)
 		return error_set(err, code, "%s: %s: %s", label, request, reason);
 	*ret_again = false;
-	return error_set(err, EINPROGRESS, "%s: %s: %s; it was sent, and may or may not have been done", label, request, reason);
+	return error_set(err, EINPROGRESS, "%s: %s: %s; it was sent, and may or may not have been done", label, request,
+	                 reason);
 }

@@ -5,16 +5,15 @@
 #include "backends/http_io.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <openssl/crypto.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "backends/http_heard.h"
 #include "backends/limit.h"
 
 #define MS INT64_C(1000000)
@@ -49,8 +48,7 @@ struct http_io {
 	struct http_try *running;
 	size_t running_count;
 	int64_t timer_at, queue_at, attend_at, idle_since;
-	int64_t *heard;                       /* by descriptor: when it was last readable */
-	size_t heard_count;
+	struct http_heard heard;
 };
 
 struct http_io *http_io_new(unsigned in_flight, double per_second)
@@ -102,7 +100,7 @@ void http_io_free(struct http_io *io)
 	if (io->epoll_fd >= 0)
 		close(io->epoll_fd);
 	pthread_mutex_destroy(&io->lock);
-	free(io->heard);
+	http_heard_free(&io->heard);
 	free(io->spare);
 	free(io);
 }
@@ -440,31 +438,6 @@ static bool queue_admit(struct http_io *io)
 	return !stop;
 }
 
-static int port_of(int fd)
-{
-	union {
-		struct sockaddr any;
-		struct sockaddr_in v4;
-		struct sockaddr_in6 v6;
-	} a = { .any.sa_family = AF_UNSPEC };
-	socklen_t len = sizeof a;
-
-	if (getsockname(fd, &a.any, &len) != 0)
-		return -1;
-	return a.any.sa_family == AF_INET ? ntohs(a.v4.sin_port) : a.any.sa_family == AF_INET6 ? ntohs(a.v6.sin6_port) : -1;
-}
-
-/* Nothing was heard for too long.  An HTTP/2 connection that is silent as a whole would swallow the next try as well, so
- * it is cut.  While a handle runs libcurl does not tell its socket, hence the search by port. */
-static void try_silent(struct http_io *io, struct http_try *t, int64_t now)
-{
-	for (size_t fd = 0; fd < io->heard_count; fd++)
-		if (io->heard[fd] != 0 && now - io->heard[fd] >= t->patience && port_of((int)fd) == t->local_port)
-			shutdown((int)fd, SHUT_RDWR);
-	t->end = HTTP_END_SILENT;
-	try_end(io, t, CURLE_OPERATION_TIMEDOUT);
-}
-
 /* One running try: is it still wanted, is the peer alive, can it go on?  false: it is over. */
 static bool try_attend(struct http_io *io, struct http_try *t, int64_t now)
 {
@@ -487,7 +460,9 @@ static bool try_attend(struct http_io *io, struct http_try *t, int64_t now)
 		t->end = HTTP_END_DEADLINE;
 		try_end(io, t, CURLE_OPERATION_TIMEDOUT);
 	} else if (t->sent && !paused && now - t->heard >= t->patience) {
-		try_silent(io, t, now);
+		http_heard_cut(&io->heard, t->local_port, now - t->patience);
+		t->end = HTTP_END_SILENT;
+		try_end(io, t, CURLE_OPERATION_TIMEDOUT);
 	} else {
 		return true;
 	}
@@ -534,21 +509,10 @@ static int io_timeout(struct http_io *io)
 	}
 	if (io->multi == NULL && io->queue_at == NEVER)
 		return -1;
-	return at <= now ? 0 : at == NEVER ? -1 : (int)((at - now + MS - 1) / MS < 60000 ? (at - now + MS - 1) / MS : 60000);
-}
-
-static void socket_heard(struct http_io *io, int fd, int64_t now)
-{
-	if ((size_t)fd >= io->heard_count) {
-		size_t count = (size_t)fd + 64;
-		int64_t *grown = realloc(io->heard, count * sizeof *grown);
-		if (grown == NULL)
-			return;
-		memset(grown + io->heard_count, 0, (count - io->heard_count) * sizeof *grown);
-		io->heard = grown;
-		io->heard_count = count;
-	}
-	io->heard[fd] = now;
+	if (at == NEVER)
+		return -1;
+	int64_t ms = at <= now ? 0 : (at - now + MS - 1) / MS;
+	return ms < 60000 ? (int)ms : 60000;
 }
 
 static void io_wait(struct http_io *io)
@@ -567,7 +531,7 @@ static void io_wait(struct http_io *io)
 		} else if (io->multi != NULL) {
 			unsigned e = events[i].events;
 			if (e & EPOLLIN)
-				socket_heard(io, fd, now);
+				http_heard_note(&io->heard, fd, now);
 			curl_multi_socket_action(io->multi, fd, (e & EPOLLIN ? CURL_CSELECT_IN : 0) |
 			                         (e & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
 			                         (e & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0), &left);

@@ -20,7 +20,7 @@ void http_io_repeated(struct http_io *io);
 void http_io_state(struct http_io *io, struct http_state *ret);
 void http_io_counts(struct http_io *io, struct backend_counts *ret);
 
-/* For the callbacks of a try: hand a chunk of the body to the caller's thread.  false: pause until it has taken some. */
+/* For the callbacks of a try: hand a chunk of the body to the caller's thread.  false: pause until it took some. */
 bool http_io_chunk(struct http_io *io, struct http_try *t, struct http_chunk *c);
 
 #endif

@@ -82,8 +82,8 @@ static const char *reason_of(int status)
 		int status;
 		const char *reason;
 	} reasons[] = {
-		{ 200, "OK" }, { 201, "Created" }, { 204, "No Content" }, { 301, "Moved Permanently" }, { 302, "Found" },
-		{ 307, "Temporary Redirect" }, { 308, "Permanent Redirect" }, { 400, "Bad Request" },
+		{ 200, "OK" }, { 201, "Created" }, { 204, "No Content" }, { 301, "Moved Permanently" },
+		{ 302, "Found" }, { 307, "Temporary Redirect" }, { 308, "Permanent Redirect" }, { 400, "Bad Request" },
 		{ 401, "Unauthorized" }, { 403, "Forbidden" }, { 404, "Not Found" }, { 405, "Method Not Allowed" },
 		{ 407, "Proxy Authentication Required" }, { 408, "Request Timeout" }, { 409, "Conflict" },
 		{ 412, "Precondition Failed" }, { 413, "Content Too Large" }, { 429, "Too Many Requests" },
@@ -105,7 +105,8 @@ void http_reply_say(const struct http_reply *r, char *buf, size_t size)
 	/* The body of a good answer may be a key. */
 	if (r->status / 100 != 2 || is_html(r))
 		body_say(r, body, sizeof body);
-	snprintf(buf, size, "%d%s%s%s%s", r->status, *reason != '\0' ? " " : "", reason, body[0] != '\0' ? ": " : "", body);
+	snprintf(buf, size, "%d%s%s%s%s", r->status, *reason != '\0' ? " " : "", reason,
+	         body[0] != '\0' ? ": " : "", body);
 }
 
 int http_reply_json(const struct http *h, const struct http_request *req, const struct http_reply *r, struct json **ret,
@@ -119,10 +120,10 @@ int http_reply_json(const struct http *h, const struct http_request *req, const 
 	http_request_say(req, request, sizeof request);
 	http_reply_say(r, said, sizeof said);
 	if (is_html(r))
-		return error_set(err, EPROTO, "%s: %s was answered by a web page instead of JSON, perhaps from a proxy in between "
-		                 "(%s)", http_label(h), request, said);
-	return error_set(err, EPROTO, "%s: %s was answered by something else than JSON: %s (%s)", http_label(h), request,
-	                 why.text, said);
+		return error_set(err, EPROTO, "%s: %s was answered by a web page instead of JSON, perhaps from a proxy in "
+		                 "between (%s)", http_label(h), request, said);
+	return error_set(err, EPROTO, "%s: %s was answered by something else than JSON: %s (%s)", http_label(h),
+	                 request, why.text, said);
 }
 
 char *http_escape(const char *name)

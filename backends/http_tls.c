@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * libcurl would read and parse the certificates again for each connection, and can neither take a directory with any file
- * names (as KES does) nor say which file is wrong.  So they are loaded here, at open, and put into each SSL_CTX. */
+ * libcurl would read and parse the certificates again for each connection, and can neither take a directory with any
+ * file names (as KES does) nor say which file is wrong.  So they are loaded here, at open, and put into each SSL_CTX.
+ * */
 #include "backends/http_tls.h"
 
 #include <dirent.h>
@@ -139,7 +140,8 @@ static int cert_load(struct http_tls *t, const char *path, struct error *err)
 		return r;
 	t->cert = PEM_read_bio_X509_AUX(bio, NULL, no_passphrase, NULL);
 	t->chain = sk_X509_new_null();
-	while (t->cert != NULL && t->chain != NULL && (more = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL)) != NULL)
+	while (t->cert != NULL && t->chain != NULL &&
+	       (more = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL)) != NULL)
 		if (sk_X509_push(t->chain, more) == 0)
 			X509_free(more);
 	ERR_clear_error();

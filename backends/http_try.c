@@ -122,12 +122,13 @@ int http_try_prepare(struct http_try *t, struct error *err)
 		const struct http_header *h = &req->headers[i];
 
 		if (!header_clean(h))
-			return error_set(err, EINVAL, "the value for the header %s holds a line break or control character",
-			                 h->name);
+			return error_set(err, EINVAL, "the value for the header %s holds a line break or control "
+			                 "character", h->name);
 		ok = header_add(t, h->name, h->text, h->secret);
 	}
+	const char *type = req->content_type != NULL ? req->content_type : "application/json";
 	if (ok && has_body(req))
-		ok = header_add(t, "Content-Type", req->content_type != NULL ? req->content_type : "application/json", NULL);
+		ok = header_add(t, "Content-Type", type, NULL);
 	return ok ? 0 : error_set(err, ENOMEM, "no memory for a request");
 }
 
@@ -141,8 +142,8 @@ void http_try_wipe(struct http_try *t)
 	http_bytes_wipe(&t->body);
 }
 
-/* Called when the connection stands and the request is about to leave.  libcurl would send it again, by itself, on a new
- * connection if a kept-alive one closes without an answer: for a change that is forbidden. */
+/* Called when the connection stands and the request is about to leave.  libcurl would send it again, by itself, on a
+ * new connection if a kept-alive one closes without an answer: for a change that is forbidden. */
 static int before_request(void *arg, char *ip, char *local_ip, int port, int local_port)
 {
 	struct http_try *t = arg;

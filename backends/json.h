@@ -25,7 +25,7 @@ void json_freep(struct json **root);
 /* Looking.  Each accepts NULL and answers NULL, so that steps can be chained.  Names are compared exactly. */
 const struct json *json_at(const struct json *j, const char *path);        /* "data.metadata": members joined by '.' */
 const struct json *json_member(const struct json *j, const char *name);    /* one member, whatever its name holds */
-size_t json_count(const struct json *j);                                   /* items of an array, members of an object; else 0 */
+size_t json_count(const struct json *j);                                   /* of items or members; else 0 */
 /* Every item or member in order: for (i = json_first(j); i != NULL; i = json_next(i)) */
 const struct json *json_first(const struct json *j);
 const struct json *json_next(const struct json *j);
@@ -36,7 +36,8 @@ bool json_is_null(const struct json *j);                                   /* nu
 
 /* Lent values, or the other one if path (NULL: j itself) is absent or of another type. */
 const char *json_text(const struct json *j, const char *path);             /* NULL */
-int64_t json_number(const struct json *j, const char *path, int64_t otherwise);   /* whole, or text of digits; beyond 2^53 otherwise */
+/* A whole number up to 2^53, or a text of digits. */
+int64_t json_number(const struct json *j, const char *path, int64_t otherwise);
 /* A number of seconds, its fraction dropped (AWS's times). */
 int64_t json_seconds(const struct json *j, const char *path, int64_t otherwise);
 bool json_bool(const struct json *j, const char *path, bool otherwise);
@@ -48,8 +49,9 @@ int json_take_base64(const struct json *j, const char *path, struct secret *out,
 /* Writing a request: append a quoted, escaped string.  -EINVAL: not UTF-8, which JSON cannot carry; -ENOMEM, -EFBIG. */
 int json_append_string(struct secret *out, const void *bytes, size_t len);
 int json_append_text(struct secret *out, const char *text);
-/* Append what fmt says: its characters as they are, but %s (const char *) and %S (const struct secret *) as quoted strings,
- * %B (const struct secret *) as a quoted base64 string, %d (int) as a number: json_format(&body, "{%s:%S}", name, val). */
+/* Append what fmt says: its characters as they are, but %s (const char *) and %S (const struct secret *) as quoted
+ * strings, %B (const struct secret *) as a quoted base64 string, %d (int) as a number: json_format(&body, "{%s:%S}",
+ * name, val). */
 int json_format(struct secret *out, const char *fmt, ...);
 
 #endif

@@ -60,7 +60,8 @@ struct json_keys *json_keys_new(const char *path, bool (*emit)(const char *name,
 		free(k);
 		return NULL;
 	}
-	for (p = strtok_r(k->path, ".", &save); p != NULL && k->part_count < PATH_MAX_DEPTH; p = strtok_r(NULL, ".", &save))
+	p = strtok_r(k->path, ".", &save);
+	for (; p != NULL && k->part_count < PATH_MAX_DEPTH; p = strtok_r(NULL, ".", &save))
 		k->parts[k->part_count++] = p;
 	json_keys_begin(k);
 	return k;

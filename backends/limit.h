@@ -14,8 +14,8 @@ enum { LIMIT_START = 64, LIMIT_MAX = 128 };   /* a short run must fly; more only
 struct limit {
 	unsigned max, in_flight;
 	double window;                /* 1 ... max */
-	unsigned peak;                /* most in flight since the last cut: a window that was never used has proved nothing */
-	bool cut_once;                /* before the first cut the window grows by one for each good answer, then slower */
+	unsigned peak;                /* most in flight since the last cut: only what was used is proved */
+	bool cut_once;                /* before it the window grows by one for each good answer, then slower */
 	int64_t cut_at;               /* answers to requests begun before it do not cut again */
 	unsigned pauses;              /* in a row, without a good answer in between */
 	int64_t paused_until;

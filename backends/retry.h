@@ -16,7 +16,7 @@ enum {
 enum retry_verdict {
 	RETRY_FINAL,                  /* this is the answer */
 	RETRY_AGAIN,                  /* trouble that may pass: counts against the number of tries */
-	RETRY_THROTTLED,              /* "slow down": the whole store pauses, and the request waits until its deadline */
+	RETRY_THROTTLED,              /* "slow down": the whole store pauses, the request waits until its deadline */
 };
 
 /* By status alone: 408, 500, 502, 504 again; 429 and 503 throttled; all else is final. */

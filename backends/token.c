@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A thread that logs in and renews; everybody else only ever copies the token, or waits for the thread's next result. */
+ * A thread that logs in and renews; everybody else only ever copies the token, or waits for the thread's next result.
+ * */
 #include "backends/token.h"
 
 #include <errno.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Answers: parsed or refused with a sentence; every getter bears every value; what is read can be written and read again. */
+ * Answers: parsed or refused with a sentence; every getter bears every value; what is read can be written and read
+ * again. */
 #include <stdlib.h>
 #include <string.h>
 

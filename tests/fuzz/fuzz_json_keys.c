@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Listings: the same names and the same verdict whether the bytes come at once or in pieces, and what the scanner accepts,
- * a parser that builds a tree reads alike. */
+ * Listings: the same names and the same verdict whether the bytes come at once or in pieces, and what the scanner
+ * accepts, a parser that builds a tree reads alike. */
 #include <stdlib.h>
 #include <string.h>
 

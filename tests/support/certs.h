@@ -12,8 +12,8 @@ struct identity {                             /* a certificate and its key */
 	EVP_PKEY *key;
 };
 
-/* name is the common name, and the alternative name ("IP:127.0.0.1", "DNS:host") if not NULL.  issuer NULL: an authority of
- * its own.  Aborts if OpenSSL fails. */
+/* name is the common name, and the alternative name ("IP:127.0.0.1", "DNS:host") if not NULL.  issuer NULL: an
+ * authority of its own.  Aborts if OpenSSL fails. */
 struct identity identity_make(const char *name, const char *alternative, const struct identity *issuer);
 void identity_free(struct identity *id);
 void identity_write(const struct identity *id, const char *cert_path, const char *key_path);   /* each may be NULL */

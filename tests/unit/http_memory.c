@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Nothing of a token, a body or an answer is left in memory once the engine is idle.  The server is another process; the
- * wiping free() of the programs is linked in.  What is looked for never stands in memory itself: it is made byte by byte. */
+ * Nothing of a token, a body or an answer is left in memory once the engine is idle.  The server is another process;
+ * the wiping free() of the programs is linked in.  What is looked for never stands in memory itself: it is made byte
+ * by byte. */
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * HTTP/2: many requests on one connection, and what happens to them when it falls silent or the server takes it back.  The
- * server speaks just enough of RFC 9113: it answers each HEADERS by the one byte that HPACK needs for ":status: 200". */
+ * HTTP/2: many requests on one connection, and what happens to them when it falls silent or the server takes it back.
+ * The server speaks just enough of RFC 9113: it answers each HEADERS by the one byte that HPACK needs for ":status:
+ * 200". */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

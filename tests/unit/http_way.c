@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The way to a server: through a proxy, and through a resolver that is slow or knows nothing.  The resolver is the test's
- * own: libcurl calls the getaddrinfo() of the program. */
+ * The way to a server: through a proxy, and through a resolver that is slow or knows nothing.  The resolver is the
+ * test's own: libcurl calls the getaddrinfo() of the program. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <netdb.h>
