@@ -12,7 +12,6 @@
 #include "backends/vault_parts.h"
 
 enum {
-	VALUE_MAX = 512 * 1024,       /* an entry on Consul; integrated storage takes 1 MiB */
 	NAME_MAX_ = 512,              /* there is no fixed limit; KES's own is 80 */
 };
 
@@ -250,6 +249,7 @@ static int vault_open(const struct config_map *cfg, const struct backend_options
 
 	if (b == NULL)
 		return error_set(err, ENOMEM, "vault: no memory");
+	b->write = o->write;
 	pthread_mutex_init(&b->lock, NULL);
 	pthread_mutex_init(&b->doubt.lock, NULL);
 	pthread_cond_init(&b->doubt.cond, NULL);
@@ -315,7 +315,7 @@ const struct backend_ops vault_backend = {
 	.summary = "HashiCorp Vault or OpenBao, KV engine version 1 or 2",
 	.caps = BACKEND_READ | BACKEND_WRITE,
 	.name_max = NAME_MAX_,
-	.value_max = VALUE_MAX,
+	.value_max = VAULT_VALUE_MAX,
 	.open = vault_open,
 	.close = vault_close,
 	.notice = vault_notice,

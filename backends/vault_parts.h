@@ -15,6 +15,8 @@
 
 enum vault_login_kind { VAULT_LOGIN_TOKEN, VAULT_LOGIN_APPROLE, VAULT_LOGIN_KUBERNETES, VAULT_LOGIN_CERT };
 
+enum { VAULT_VALUE_MAX = 512 * 1024 };        /* an entry on Consul; integrated storage takes 1 MiB */
+
 struct vault_login {
 	enum vault_login_kind kind;
 	char *engine;                 /* "approle" */
@@ -46,7 +48,7 @@ struct backend {
 	char *data, *metadata;        /* "kv/data/kes" and "kv/metadata/kes"; equal on KV v1 */
 	char *engine;                 /* "kv" */
 	char *namespace;              /* NULL: the root */
-	bool v2;
+	bool v2, write;               /* write: opened for it */
 	struct vault_login login;
 	char *transit, *transit_key;  /* NULL: values are not wrapped */
 	struct vault_doubt doubt;

@@ -20,6 +20,17 @@ static int no_memory(const char *name, struct error *err)
 	return error_set(err, ENOMEM, "vault: no memory for key '%s'", name);
 }
 
+/* May this be written at all?  val may be NULL. */
+static int writable(const struct backend *b, const char *name, const struct secret *val, struct error *err)
+{
+	if (!b->write)
+		return error_set(err, EROFS, "vault: key '%s' is not changed: the store was opened for reading only", name);
+	if (val != NULL && val->len > VAULT_VALUE_MAX)
+		return error_set(err, EFBIG, "vault: key '%s' has %zu bytes, and at most %d are stored", name, val->len,
+		                 VAULT_VALUE_MAX);
+	return 0;
+}
+
 /* Something is there, and it is nothing that we wrote. */
 static bool is_other(int r)
 {
@@ -153,8 +164,10 @@ int vault_create(struct backend *b, const struct call *c, const char *name, cons
 {
 	SECRET(text);
 	struct creation n = { .b = b, .name = name, .val = val, .body = SECRET_INIT };
-	int r = vault_wrap(b, c, name, val, &text, err);
+	int r = writable(b, name, val, err);
 
+	if (r == 0)
+		r = vault_wrap(b, c, name, val, &text, err);
 	if (r == 0)
 		r = body_make(b, name, &text, &n.body, err);
 	if (r == 0 && !b->v2)
@@ -215,8 +228,10 @@ int vault_remove(struct backend *b, const struct call *c, const char *name, stru
 	struct call change = for_change(c);
 	struct retry again = retry_start(0);
 	int64_t wait = 0;
-	int r = is_there(b, c, name, err);
+	int r = writable(b, name, NULL, err);
 
+	if (r == 0)
+		r = is_there(b, c, name, err);
 	if (r == 0)
 		r = removal(b, &change, name, err);
 	while (r == -EINPROGRESS) {
@@ -299,8 +314,12 @@ int vault_replace(struct backend *b, const struct call *c, const char *name, con
 {
 	static const struct replace_steps steps = { .get = vault_get, .remove = vault_remove, .create = vault_create };
 
+	int r = writable(b, name, val, err);
+
+	if (r != 0)
+		return r;
 	if (!b->v2)
 		return replace_v1(b, c, name, old, val, err);
-	int r = may_create(b, c, name, err);
+	r = may_create(b, c, name, err);
 	return r != 0 ? r : replace_run(&steps, b, c, name, old, val, err);
 }
