@@ -263,7 +263,7 @@ static bool aws_name_ok(const char *name)
 const struct backend_ops aws_backend = {
 	.name = "aws",
 	.summary = "AWS Secrets Manager",
-	.caps = BACKEND_READ | BACKEND_WRITE | BACKEND_REPLACE | BACKEND_TOMBSTONE,
+	.caps = BACKEND_READ | BACKEND_WRITE | BACKEND_REPLACE | BACKEND_TOMBSTONE | BACKEND_LAGGING,
 	.name_max = NAME_MAX_AWS,
 	.value_max = VALUE_MAX,
 	.name_ok = aws_name_ok,

@@ -41,6 +41,7 @@ enum backend_caps {
 	BACKEND_LOCAL     = 1u << 5,          /* never waits for a network: may be called where waiting is forbidden */
 	BACKEND_SIZES     = 1u << 6,          /* stat() knows the true size for free */
 	BACKEND_CASELESS  = 1u << 7,          /* names that differ only in case are one key (Azure) */
+	BACKEND_LAGGING   = 1u << 8,          /* list() may lack what was created, and show what was removed, of late (AWS) */
 };
 
 enum entry_flags {                            /* emitted all the same: the caller counts and names them */

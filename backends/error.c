@@ -57,9 +57,12 @@ static void text_clean(char *text, size_t size, int length)
 
 int error_setv(struct error *err, int code, const char *fmt, va_list ap)
 {
+	char text[ERROR_TEXT_MAX];            /* the old sentence may be an argument of the new one */
+
 	if (err != NULL) {
+		text_clean(text, sizeof text, vsnprintf(text, sizeof text, fmt, ap));
+		memcpy(err->text, text, sizeof text);
 		err->code = code;
-		text_clean(err->text, sizeof err->text, vsnprintf(err->text, sizeof err->text, fmt, ap));
 	}
 	return -code;
 }

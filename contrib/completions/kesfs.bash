@@ -33,7 +33,7 @@ _kesfs() {
 		log=*) _kesfs_files "${option#log=}" ;;
 		*=*) ;;
 		*) _kesfs_reply "${rest%"${rest##*,}"}" "$option" ro rw overwrite delete raw include= exclude= ttl= size= \
-			uid= gid= umask= allow_other allow_root timeout= requests= log= debug= nonempty auto_unmount fsname= ;;
+			uid= gid= umask= allow_other allow_root timeout= requests= recovery= log= debug= nonempty auto_unmount fsname= ;;
 		esac
 	elif [[ $word == -* ]]; then
 		_kesfs_reply '' "$word" -o -f -d -h -V --options --foreground --debug --probe --help --version

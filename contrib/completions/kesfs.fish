@@ -21,6 +21,7 @@ function __kesfs_mount_options
         allow_root\t'root may enter too' \
         timeout=\t'longest wait for one answer of a store' \
         requests=\t'requests in flight at most' \
+        recovery=\t'how long a removed key can be restored' \
         log=\t'append the log to a file' \
         debug=all\t'log more of every area' \
         debug=cache debug=fuse debug=http debug=store debug=token \

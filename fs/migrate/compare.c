@@ -109,6 +109,12 @@ static void check_extra(struct run *run, struct item *item, struct cancel *cance
 		item_settle(item, OUTCOME_EXTRA, NULL);
 }
 
+/* A listing that lags proves no absence.  When copying, the create finds out by itself. */
+static bool must_ask(const struct run *run)
+{
+	return run->options.action == ACTION_CHECK && !run->target.absent && run->target.caps & BACKEND_LAGGING;
+}
+
 void compare_item(struct run *run, struct item *item, struct cancel *cancel)
 {
 	SECRET(value);
@@ -120,7 +126,7 @@ void compare_item(struct run *run, struct item *item, struct cancel *cancel)
 		;
 	else if (item->flags & ITEM_UNFIT)
 		item->outcome = OUTCOME_UNFIT;        /* the plan left the reason */
-	else if (item->flags & ITEM_AT_TARGET)
+	else if (item->flags & ITEM_AT_TARGET || must_ask(run))
 		compare_target(run, item, &value, cancel);
 	else if (run->options.action == ACTION_CHECK)
 		item_settle(item, OUTCOME_ABSENT, NULL);

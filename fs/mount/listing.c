@@ -11,6 +11,7 @@
 #include "fs/mount/request.h"
 #include "fs/name.h"
 
+#define LAG_NS INT64_C(300000000000)
 /* A listing may take many calls: it gets this many times what one call may take. */
 enum { LISTING_CALLS = 10 };
 
@@ -63,14 +64,21 @@ static enum left_out entry_left_out(const struct volume *v, const struct listing
 	return passes_filter(v, e->name) ? LEFT_COUNT : LEFT_FILTER;
 }
 
+/* Older than what we did ourselves meanwhile: ours counts.  A listing may lag behind (AWS: up to five minutes). */
+static bool is_ours(const struct volume *v, const struct node *n)
+{
+	int64_t lag = store_caps(&v->store) & BACKEND_LAGGING ? LAG_NS : 0;
+
+	return n->touched != 0 && n->touched >= v->listing.began - lag;
+}
+
 /* One entry of the store that is shown. */
 static int entry_take(struct volume *v, const struct listing_entry *e)
 {
 	struct backend_entry entry = { .name = e->name, .created = e->created, .changed = e->changed, .size = e->size };
 	struct node *n = tree_find(&v->tree, e->name, false);
 
-	/* Older than what we did ourselves meanwhile: ours counts. */
-	if (n != NULL && n->touched >= v->listing.began) {
+	if (n != NULL && is_ours(v, n)) {
 		n->mark = v->listing.mark;
 		return 0;
 	}
@@ -87,7 +95,7 @@ static void node_sweep(struct tree *t, struct node *n, void *arg)
 {
 	struct volume *v = arg;
 
-	if (n->kind != NODE_KEY || n->touched >= v->listing.began)
+	if (n->kind != NODE_KEY || is_ours(v, n))
 		return;
 	n->touched = 0;
 	if (n->stored && n->mark != v->listing.mark) {

@@ -126,12 +126,26 @@ static int set_seconds(struct option_parse *p, const struct option_row *row, con
 
 static int set_unsigned(struct option_parse *p, const struct option_row *row, const char *value, struct error *err)
 {
-	double number;
+	double number = 0;
 	int r = number_set(row, value, false, &number, err);
 
 	if (r == 0)
 		*AT(p, row, unsigned) = (unsigned)number;
 	return r;
+}
+
+/* -1: none. */
+static int set_recovery(struct option_parse *p, const struct option_row *row, const char *value, struct error *err)
+{
+	double days;
+
+	if (strcmp(value, "none") == 0)
+		days = -1;
+	else if (!number_read(value, false, &days) || days < row->min || days > row->max)
+		return error_set(err, EINVAL, "the option 'recovery' is a whole number of days from %g to %g, or none, not '%s'",
+		                 row->min, row->max, value);
+	*AT(p, row, int) = (int)days;
+	return 0;
 }
 
 static int set_id(struct option_parse *p, const struct option_row *row, const char *value, struct error *err)
@@ -182,6 +196,9 @@ const struct option_row option_table[] = {
 	  "longest wait for one answer of a store (30)" },
 	{ "requests", "N", false, GROUP_STORE, set_unsigned, FIELD(requests), 1, 4096,
 	  "requests in flight at most, for each store (128)" },
+
+	{ "recovery", "DAYS|none", false, GROUP_STORE, set_recovery, FIELD(recovery_days), 7, 30,
+	  "how long a removed key can be restored, where the store\nkeeps it (AWS: 30); its name is taken as long" },
 
 	{ "log", "FILE", false, GROUP_LOG, set_text, FIELD(log_file), 0, 0,
 	  "append the log to FILE instead of syslog (-f: stderr);\nSIGHUP opens it again" },

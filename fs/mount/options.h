@@ -32,6 +32,7 @@ struct mount_options {
 	bool umask_set;
 	bool allow_other, allow_root, auto_unmount, nonempty;
 	unsigned requests;
+	int recovery_days;            /* as in struct backend_options */
 	bool foreground, debug_fuse;
 	char *log_file, *debug_areas;
 	char *fsname;                 /* for the mount table; never a secret */

@@ -98,7 +98,8 @@ static int store_probe(const struct mount_options *o, struct store *s, struct er
 
 static int source_probe(const struct mount_options *o, const struct mount_source *source)
 {
-	struct backend_options b = { .in_flight = o->requests, .write = !source->read_only };
+	struct backend_options b = { .in_flight = o->requests, .write = !source->read_only,
+	                                   .recovery_days = o->recovery_days };
 	struct store s = { 0 };
 	struct error err = ERROR_INIT;
 	int r = store_open(source->where, &b, probe_warn, NULL, &s, &err);

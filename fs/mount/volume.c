@@ -76,7 +76,8 @@ static struct volume *volume_new(const struct mount_options *o, const struct mou
 
 int volume_open(const struct mount_options *o, const struct mount_source *source, struct volume **ret, struct error *err)
 {
-	struct backend_options options = { .in_flight = o->requests, .write = !source->read_only };
+	struct backend_options options = { .in_flight = o->requests, .write = !source->read_only,
+	                                   .recovery_days = o->recovery_days };
 	struct volume *v = volume_new(o, source);
 
 	if (v == NULL)

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Builds the real programs of others that the tests run against, each from the Go module in the folder of its name
-# (go.mod and go.sum pin every version), and keeps them in ${KESFS_TEST_CACHE:-~/.cache/kesfs-tests}, so that only
+# (go.mod and go.sum pin every version) or from Python packages (requirements.txt), and keeps them in ${KESFS_TEST_CACHE:-~/.cache/kesfs-tests}, so that only
 # the first run needs the network.  None of their code is part of kesfs.
 #   build.sh [NAME...]      build what is not there (all); prints "NAME PATH" for each
 #   build.sh --find NAME    print the path; fail if it is not built
@@ -13,6 +13,11 @@ cache=${KESFS_TEST_CACHE:-${HOME:-/root}/.cache/kesfs-tests}
 # The folder's content decides: another version is another file in the cache.
 path_of() {
 	local sum
+	if [ -f "$here/$1/requirements.txt" ]; then
+		sum=$(sha256sum <"$here/$1/requirements.txt" | cut -c1-16)
+		echo "$cache/$1-$sum/bin/$1_server"
+		return
+	fi
 	sum=$(cd "$here/$1" && sha256sum -- go.mod go.sum $(ls -- *.go 2>/dev/null) | sha256sum | cut -c1-16)
 	echo "$cache/$1-$sum/$1"
 }
@@ -36,10 +41,24 @@ go_program() {
 	echo "$cache/go/bin/go"
 }
 
+# An environment of its own, which cannot be moved: only its last step makes the path.
+python_build() {
+	local name=$1 place=${2%/bin/*}
+	echo "build.sh: installing $name (once)" >&2
+	rm -rf "$place"
+	python3 -m venv "$place" >&2 && "$place/bin/pip" install -q -r "$here/$name/requirements.txt" >&2 || {
+		rm -rf "$place"
+		echo "build.sh: $name could not be installed" >&2
+		return 1
+	}
+}
+
 build() {
 	local name=$1 path go what
 	path=$(path_of "$name")
-	if ! [ -x "$path" ]; then
+	if [ -f "$here/$name/requirements.txt" ]; then
+		[ -x "$path" ] || python_build "$name" "$path" || return 1
+	elif ! [ -x "$path" ]; then
 		mkdir -p "${path%/*}"
 		go=$(go_program)
 		what=.
@@ -65,8 +84,8 @@ if [ "${1:-}" = --find ]; then
 	exit 0
 fi
 if [ $# -eq 0 ]; then
-	for folder in "$here"/*/go.mod; do
-		folder=${folder%/go.mod}
+	for folder in "$here"/*/go.mod "$here"/*/requirements.txt; do
+		folder=${folder%/*}
 		set -- "$@" "${folder##*/}"
 	done
 fi

@@ -30,6 +30,15 @@ static void a_name_cannot_forge_a_line_or_colour_a_terminal(void **state)
 	assert_string_equal(err.text, "no key 'a?kesfs: all is well?[31m?" "?" "?'");
 }
 
+static void an_old_sentence_may_be_part_of_the_new_one(void **state)
+{
+	struct error err = ERROR_INIT;
+
+	error_set(&err, ENOENT, "%s", "/a/file: not there");
+	error_set(&err, EKEYREJECTED, "the login: %s", err.text);
+	assert_string_equal(err.text, "the login: /a/file: not there");
+}
+
 static void what_is_too_long_is_cut_visibly(void **state)
 {
 	struct error err = ERROR_INIT;
@@ -106,6 +115,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(code_and_sentence_are_set_in_one_step),
 		cmocka_unit_test(a_name_cannot_forge_a_line_or_colour_a_terminal),
+		cmocka_unit_test(an_old_sentence_may_be_part_of_the_new_one),
 		cmocka_unit_test(what_is_too_long_is_cut_visibly),
 		cmocka_unit_test(a_prefix_keeps_code_and_sentence),
 		cmocka_unit_test(a_failure_is_never_shown_as_no_such_key),

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures with AWS Secrets Manager: support/aws.py."""
+import pytest
+
+from tests.support import aws
+
+
+@pytest.fixture(scope="session")
+def _moto(tmp_path_factory):
+    server = aws.Moto(tmp_path_factory.mktemp("moto"))
+    yield server.start()
+    server.stop()
+
+
+@pytest.fixture
+def moto(_moto):
+    """An empty moto."""
+    _moto.reset()
+    return _moto
+
+
+@pytest.fixture
+def fake():
+    server = aws.Fake()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def nowhere(tmp):
+    """An environment in which no step of the credential chain finds anything."""
+    return {"HOME": str(tmp), "AWS_EC2_METADATA_DISABLED": "true"}
