@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A kesfs mount as a store: open with O_EXCL and close to create, O_TRUNC and close to replace.  The close is where
- * the mount commits and where it says what became of it. */
+ * A kesfs mount as a store, and the half that reads.  Any call into a mount may wait for the store behind it, so each
+ * is interrupted at its deadline. */
 #include "backends/mounted.h"
 
 #include <cjson/cJSON.h>
@@ -9,33 +9,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "backends/config.h"
+#include "backends/mounted_inside.h"
 
 enum {
 	STATUS_MAX = 256 * 1024,              /* bytes of .kesfs/status */
-	VALUE_MAX = 1024 * 1024,
 	READ_ONCE = 4096,                     /* more than any key: one read() answers and tells the end */
 	CHECK_EVERY = 1024,
 };
 
-#define BUSY_NS INT64_C(5000000000)           /* so long a key may be written by somebody else before that is an error */
-#define BUSY_PAUSE_NS INT64_C(2000000)
-
-struct backend {
-	char *path;
-	int fd;
-	bool write;
-	_Atomic uint64_t requests;
-};
+#define BUSY_NS INT64_C(5000000000)           /* so long a key may be written by somebody else */
 
 /* --- errors ----------------------------------------------------------------------------------------------------- */
 
@@ -60,13 +50,14 @@ static const struct meaning {
 	{ EMFILE, EMFILE, "too many open files; raise the limit (ulimit -n)" },
 	{ ENFILE, EMFILE, "the system has too many open files" },
 	{ EINTR, ECANCELED, "interrupted" },
+	{ ECANCELED, ECANCELED, "interrupted" },
 	{ EISDIR, EBADMSG, "it is a directory, not a key" },
 	{ ELOOP, EBADMSG, "it is a symbolic link, which is not followed" },
 	{ ENOTCONN, EHOSTUNREACH, "the kesfs process behind the mount is gone; unmount and mount again" },
 	{ ECONNABORTED, EHOSTUNREACH, "the kesfs process behind the mount is gone; unmount and mount again" },
 };
 
-static int mount_error(const struct backend *b, struct error *err, int code, const char *doing, const char *name)
+int mounted_error(const struct backend *b, struct error *err, int code, const char *doing, const char *name)
 {
 	for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++)
 		if (meanings[i].said == code)
@@ -78,6 +69,18 @@ static int mount_error(const struct backend *b, struct error *err, int code, con
 
 /* --- .kesfs/status ---------------------------------------------------------------------------------------------- */
 
+int mounted_openat(int dir, const char *name, int flags, const struct interrupt *i)
+{
+	for (;;) {
+		int fd = openat(dir, name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+		if (fd >= 0 || errno != EINTR)
+			return fd >= 0 ? fd : -errno;
+		int r = i != NULL ? interrupt_reason(i) : 0;
+		if (r != 0)
+			return r;
+	}
+}
+
 static void json_drop(cJSON **json)
 {
 	cJSON_Delete(*json);
@@ -88,19 +91,20 @@ static void text_drop(char **text)
 	free(*text);
 }
 
-static int text_read(int dir, const char *file, char **ret)
+/* i: NULL where nothing waits for the store. */
+static int text_read(int dir, const char *file, const struct interrupt *i, char **ret)
 {
 	size_t len = 0;
 	char *text = malloc(STATUS_MAX);
-	int fd = openat(dir, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), r = fd < 0 ? -errno : 0;
+	int fd = mounted_openat(dir, file, O_RDONLY, i), r = fd < 0 ? fd : 0;
 	ssize_t n = 1;
 
 	if (text == NULL && r == 0)
 		r = -ENOMEM;
-	while (r == 0 && n > 0 && len < STATUS_MAX - 1) {
+	while (r == 0 && n != 0 && len < STATUS_MAX - 1) {
 		n = read(fd, text + len, STATUS_MAX - 1 - len);
 		if (n < 0)
-			r = -errno;
+			r = errno != EINTR ? -errno : i != NULL ? interrupt_reason(i) : 0;
 		else
 			len += (size_t)n;
 	}
@@ -121,7 +125,7 @@ static cJSON *status_read(int dir, int *ret_r)
 	__attribute__((cleanup(text_drop))) char *text = NULL;
 	cJSON *json = NULL;
 
-	*ret_r = text_read(dir, ".kesfs/status", &text);
+	*ret_r = text_read(dir, ".kesfs/status", NULL, &text);
 	if (*ret_r == 0)
 		json = cJSON_Parse(text);
 	if (cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(json, "kesfs")))
@@ -141,7 +145,7 @@ static int status_get(struct backend *b, cJSON **ret, struct error *err)
 		return 0;
 	return r == -EPROTO || r == -ENOENT ?
 		error_set(err, EPROTO, "mount %s: .kesfs/status is not what kesfs writes; it may have been unmounted", b->path) :
-		mount_error(b, err, -r, "reading", ".kesfs/status");
+		mounted_error(b, err, -r, "reading", ".kesfs/status");
 }
 
 static const char *member_text(const cJSON *json, const char *member)
@@ -197,7 +201,7 @@ static int mounted_open(const struct config_map *cfg, const struct backend_optio
 	}
 	b->write = o->write;
 	b->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int r = b->fd < 0 ? mount_error(b, err, errno, "opening", path) : one_store(b, err);
+	int r = b->fd < 0 ? mounted_error(b, err, errno, "opening", path) : one_store(b, err);
 	if (r != 0) {
 		mounted_close(b);
 		return r;
@@ -257,14 +261,14 @@ static void mounted_counts(struct backend *b, struct backend_counts *ret)
 /* --- list, stat, get -------------------------------------------------------------------------------------------- */
 
 /* A mount answers from a listing of some age; a migration wants today's. */
-static int names_refresh(struct backend *b, struct error *err)
+static int names_refresh(struct backend *b, const struct interrupt *i, struct error *err)
 {
 	__attribute__((cleanup(text_drop))) char *text = NULL;
 	__attribute__((cleanup(json_drop))) cJSON *json = NULL;
-	int r = text_read(b->fd, ".kesfs/refresh", &text);
+	int r = text_read(b->fd, ".kesfs/refresh", i, &text);
 
 	if (r != 0 && r != -ENOENT && r != -EACCES)
-		return mount_error(b, err, -r, "listing", b->path);
+		return mounted_error(b, err, -r, "listing", b->path);
 	r = status_get(b, &json, err);
 	if (r != 0)
 		return r;
@@ -279,22 +283,25 @@ static unsigned type_flags(unsigned char type)
 }
 
 /* A leading dot is a temporary file of somebody who writes there now: it is on its way to a name, or to nothing. */
-static int names_emit(struct backend *b, DIR *d, const struct call *c, const char *prefix, backend_emit *emit, void *arg,
-		      struct error *err)
+static int names_emit(struct backend *b, DIR *d, const struct interrupt *i, const char *prefix, backend_emit *emit,
+		      void *arg, struct error *err)
 {
 	const struct dirent *e;
 	size_t count = 0;
+	int r = 0;
 
-	while ((errno = 0, e = readdir(d)) != NULL) {
-		struct backend_entry entry = { e->d_name, -1, -1, -1, type_flags(e->d_type) };
-		if (e->d_name[0] != '.' && (prefix == NULL || strncmp(e->d_name, prefix, strlen(prefix)) == 0) &&
-		    !emit(&entry, arg))
-			return 0;
-		int r = ++count % CHECK_EVERY == 0 ? call_check(c, err, "mount: listing") : 0;
+	while ((errno = 0, e = readdir(d)) != NULL || errno == EINTR) {
+		if (e == NULL || ++count % CHECK_EVERY == 0)
+			r = interrupt_reason(i);
 		if (r != 0)
-			return r;
+			return mounted_error(b, err, -r, "listing", b->path);
+		if (e == NULL || e->d_name[0] == '.' || (prefix != NULL && strncmp(e->d_name, prefix, strlen(prefix)) != 0))
+			continue;
+		struct backend_entry entry = { e->d_name, -1, -1, -1, type_flags(e->d_type) };
+		if (!emit(&entry, arg))
+			return 0;
 	}
-	return errno == 0 ? 0 : mount_error(b, err, errno, "listing", b->path);
+	return errno == 0 ? 0 : mounted_error(b, err, errno, "listing", b->path);
 }
 
 static int mounted_list(struct backend *b, const struct call *c, const char *prefix, char **cursor,
@@ -302,20 +309,22 @@ static int mounted_list(struct backend *b, const struct call *c, const char *pre
 {
 	int r = call_check(c, err, "mount: listing");
 
-	b->requests++;
-	if (r == 0)
-		r = names_refresh(b, err);
 	if (r != 0)
 		return r;
-	int fd = openat(b->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	INTERRUPT(i, c);
+	b->requests++;
+	r = names_refresh(b, &i, err);
+	if (r != 0)
+		return r;
+	int fd = mounted_openat(b->fd, ".", O_RDONLY | O_DIRECTORY, &i);
 	DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
 	if (d == NULL) {
-		r = mount_error(b, err, errno, "listing", b->path);
+		r = mounted_error(b, err, fd >= 0 ? errno : -fd, "listing", b->path);
 		if (fd >= 0)
 			close(fd);
 		return r;
 	}
-	r = names_emit(b, d, c, prefix, emit, arg, err);
+	r = names_emit(b, d, &i, prefix, emit, arg, err);
 	closedir(d);
 	free(*cursor);
 	*cursor = NULL;
@@ -330,9 +339,13 @@ static int mounted_stat(struct backend *b, const struct call *c, const char *nam
 
 	if (r != 0)
 		return r;
+	INTERRUPT(i, c);
 	b->requests++;
-	if (fstatat(b->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
-		return mount_error(b, err, errno, "looking up", name);
+	while (fstatat(b->fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+		r = errno == EINTR ? interrupt_reason(&i) : -errno;
+		if (r != 0)
+			return mounted_error(b, err, -r, "looking up", name);
+	}
 	struct backend_entry entry = {
 		.name = name, .created = -1, .changed = st.st_mtime, .flags = type_flags(IFTODT(st.st_mode)),
 		.size = st.st_size > 0 ? st.st_size : -1,      /* 0: not known before it is read */
@@ -341,7 +354,8 @@ static int mounted_stat(struct backend *b, const struct call *c, const char *nam
 	return 0;
 }
 
-static int value_read(struct backend *b, int fd, const char *name, struct secret *out, struct error *err)
+static int value_read(struct backend *b, int fd, const struct interrupt *i, const char *name, struct secret *out,
+		      struct error *err)
 {
 	for (;;) {
 		int r = secret_reserve(out, out->len + READ_ONCE);
@@ -350,37 +364,38 @@ static int value_read(struct backend *b, int fd, const char *name, struct secret
 		size_t room = out->cap - out->len;
 		ssize_t n = read(fd, out->bytes + out->len, room);
 		if (n < 0)
-			return mount_error(b, err, errno, "reading", name);
+			r = errno == EINTR ? interrupt_reason(i) : -errno;
+		if (r != 0)
+			return mounted_error(b, err, -r, "reading", name);
+		if (n < 0)
+			continue;
 		out->len += (size_t)n;
-		if (out->len > VALUE_MAX)
+		if (out->len > MOUNTED_VALUE_MAX)
 			return error_set(err, EFBIG, "mount %s: reading '%s': more than 1 MiB", b->path, name);
 		if ((size_t)n < room)         /* kesfs answers from memory: a short answer is the end */
 			return 0;
 	}
 }
 
-/* A key that somebody writes through the same mount is busy until the close; that is soon.  A descriptor, or -errno. */
-static int key_open(struct backend *b, const struct call *c, const char *name, int flags)
+int mounted_key_open(struct backend *b, const struct interrupt *i, const char *name, int flags)
 {
 	int64_t busy_until = call_now() + BUSY_NS;
 
 	for (;;) {
-		int fd = openat(b->fd, name, flags | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 		b->requests++;
-		if (fd >= 0)
+		int fd = mounted_openat(b->fd, name, flags, i);
+		if (fd != -EBUSY || call_now() > busy_until || interrupt_sleep(i, MOUNTED_PAUSE_NS) != 0)
 			return fd;
-		if (errno != EBUSY || call_now() > busy_until || call_sleep(c, BUSY_PAUSE_NS, true) != 0)
-			return -errno;
 	}
 }
 
-static int value_get(struct backend *b, const struct call *c, const char *name, struct secret *out, struct error *err)
+int mounted_read(struct backend *b, const struct interrupt *i, const char *name, struct secret *out, struct error *err)
 {
-	int fd = key_open(b, c, name, O_RDONLY);
+	int fd = mounted_key_open(b, i, name, O_RDONLY);
 
 	if (fd < 0)
-		return mount_error(b, err, -fd, "reading", name);
-	int r = value_read(b, fd, name, out, err);
+		return mounted_error(b, err, -fd, "reading", name);
+	int r = value_read(b, fd, i, name, out, err);
 	close(fd);
 	if (r != 0)
 		secret_wipe(out);
@@ -391,136 +406,10 @@ static int mounted_get(struct backend *b, const struct call *c, const char *name
 {
 	int r = call_check(c, err, "mount: reading");
 
-	return r != 0 ? r : value_get(b, c, name, out, err);
-}
-
-/* --- create, replace, remove ------------------------------------------------------------------------------------ */
-
-static int change_allowed(struct backend *b, const struct call *c, const char *name, const struct secret *val,
-			  struct error *err)
-{
-	int r = call_check(c, err, "mount: writing");
-
-	if (r == 0 && !b->write)
-		r = error_set(err, EPERM, "mount %s: changing '%s': it was opened for reading only", b->path, name);
-	if (r == 0 && val != NULL && val->len > VALUE_MAX)
-		r = mount_error(b, err, EFBIG, "writing", name);
-	return r;
-}
-
-/* Write it all and close.  What could not be written whole must not be committed by the close: the mount drops what it
- * refused, and what was cut to nothing. */
-static int value_write(int fd, const struct secret *val)
-{
-	int r = 0;
-
-	for (size_t done = 0; r == 0 && done < val->len;) {
-		ssize_t n = write(fd, val->bytes + done, val->len - done);
-		if (n > 0)
-			done += (size_t)n;
-		else if (n == 0 || errno != EINTR)
-			r = n == 0 ? -EIO : -errno;
-	}
-	if (r != 0 && ftruncate(fd, 0) != 0)
-		errno = -r;
-	return close(fd) != 0 && r == 0 ? -errno : r;
-}
-
-/* Was the change made after an answer that leaves it open?  EEXIST, EACCES and the like leave nothing open. */
-static int settle(struct backend *b, const struct call *c, int r, const char *name, const struct secret *val, bool creating,
-		  struct error *err)
-{
-	SECRET(now);
-	struct error seen = ERROR_INIT;
-
-	if (r != -EIO && r != -ETIMEDOUT && r != -EINTR && r != -ECONNABORTED)
-		return mount_error(b, err, -r, creating ? "creating" : "replacing", name);
-	int got = value_get(b, c, name, &now, &seen);
-	if (got == 0 && secret_equal(&now, val))
-		return 0;
-	if (got == 0 && creating)
-		return mount_error(b, err, EEXIST, "creating", name);
-	if (got == 0 || got == -ENOENT)
-		return mount_error(b, err, -r, creating ? "creating" : "replacing", name);
-	return error_set(err, EINPROGRESS, "mount %s: '%s' may or may not have been stored, and cannot be read back: %s", b->path,
-			 name, seen.text);
-}
-
-static int mounted_create(struct backend *b, const struct call *c, const char *name, const struct secret *val,
-			  struct error *err)
-{
-	int r = change_allowed(b, c, name, val, err);
-
 	if (r != 0)
 		return r;
-	b->requests++;
-	int fd = openat(b->fd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return mount_error(b, err, errno, "creating", name);
-	r = value_write(fd, val);
-	return r == 0 ? 0 : settle(b, c, r, name, val, true, err);
-}
-
-/* All who have a file open for writing share its bytes, so two replaces of one key at once would mix: the lock, which
- * the kernel keeps for all programs on this mount, lets one after the other. */
-static int key_lock(struct backend *b, const struct call *c, const char *name, int *ret, struct error *err)
-{
-	int fd = key_open(b, c, name, O_RDONLY);
-
-	if (fd < 0)
-		return mount_error(b, err, fd == -ENOENT ? ESTALE : -fd, "replacing", name);
-	while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-		int r = errno == EWOULDBLOCK || errno == EINTR ? call_sleep(c, BUSY_PAUSE_NS, true) : -errno;
-		if (r == 0)
-			continue;
-		close(fd);
-		return mount_error(b, err, -r, "locking", name);
-	}
-	*ret = fd;
-	return 0;
-}
-
-static int replace_locked(struct backend *b, const struct call *c, const char *name, const struct secret *old,
-			  const struct secret *val, struct error *err)
-{
-	SECRET(now);
-	int r = value_get(b, c, name, &now, err);
-
-	if (r == -ENOENT)
-		return mount_error(b, err, ESTALE, "replacing", name);
-	if (r != 0 || secret_equal(&now, val))
-		return r;
-	if (!secret_equal(&now, old))
-		return mount_error(b, err, ESTALE, "replacing", name);
-	int fd = key_open(b, c, name, O_WRONLY | O_TRUNC);
-	if (fd < 0)
-		return mount_error(b, err, fd == -ENOENT ? ESTALE : -fd, "replacing", name);
-	r = value_write(fd, val);
-	return r == 0 ? 0 : settle(b, c, r, name, val, false, err);
-}
-
-static int mounted_replace(struct backend *b, const struct call *c, const char *name, const struct secret *old,
-			   const struct secret *val, struct error *err)
-{
-	int lock = -1, r = change_allowed(b, c, name, val, err);
-
-	if (r == 0)
-		r = key_lock(b, c, name, &lock, err);
-	if (r != 0)
-		return r;
-	r = replace_locked(b, c, name, old, val, err);
-	close(lock);
-	return r;
-}
-
-static int mounted_remove(struct backend *b, const struct call *c, const char *name, struct error *err)
-{
-	int r = change_allowed(b, c, name, NULL, err);
-
-	if (r != 0)
-		return r;
-	b->requests++;
-	return unlinkat(b->fd, name, 0) == 0 ? 0 : mount_error(b, err, errno, "removing", name);
+	INTERRUPT(i, c);
+	return mounted_read(b, &i, name, out, err);
 }
 
 const struct backend_ops mounted_backend = {
@@ -528,7 +417,7 @@ const struct backend_ops mounted_backend = {
 	.summary = "a directory that is a kesfs mount",
 	.caps = BACKEND_READ | BACKEND_WRITE | BACKEND_REPLACE,
 	.name_max = 255,
-	.value_max = VALUE_MAX,
+	.value_max = MOUNTED_VALUE_MAX,
 	.open = mounted_open,
 	.close = mounted_close,
 	.caps_now = mounted_caps,

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A kesfs mount keeps the contract of a store, too: the same suite, run on a real mount."""
+import signal
+
 import pytest
 
 
@@ -10,3 +12,44 @@ def test_a_mount_keeps_the_contract(suite, store, mount, programs):
         result = programs.run(programs.build / "tests/contract" / suite, env={"KESFS_CONTRACT_STORE": str(m.path)})
         result.expect(0)
     assert behind.names() == []
+
+
+@pytest.fixture
+def hung(store, keys, mount, programs, tmp):
+    """A mount whose store does not answer a read of key-3, nor a create of new, until the gate is gone."""
+    gate = tmp / "gate"
+    gate.touch()
+    behind = store("behind", keys.many(5, "key-{}"))
+    rules = f"*:get:key-3:hold={gate},*:create:new:hold={gate}"
+    with mount(behind.config, "-o", "timeout=600", command=[programs.build / "tests/fault/kesfs-fault"],
+               env={"KESFS_FAULT": rules, "KESFS_FAULT_LOG": str(tmp / "log")}) as m:
+        yield m, behind
+        gate.unlink(missing_ok=True)
+
+
+def test_a_mount_that_hangs_costs_one_key_and_its_deadline(hung, store, migrate):
+    m, behind = hung
+    target = store("target")
+    result = migrate("--timeout", "1", "--from", m.path, "--to", target.path).expect(5)
+    assert "key-3" in result.out
+    assert sorted(target.all()) == sorted(set(behind.all()) - {"key-3"})
+
+
+def test_a_second_signal_ends_a_read_that_hangs(hung, store, programs, wait_until, tmp):
+    m, behind = hung
+    target = store("target")
+    process = programs.start([programs.kesfs_migrate, "--from", m.path, "--to", target.path])
+    wait_until(lambda: "begin get key-3" in (tmp / "log").read_text() and len(target.names()) == 4, "a read that hangs")
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)
+    assert programs.finish(process).status >= 128
+    assert "key-3" not in target.names()
+
+
+def test_a_create_that_hangs_is_unknown_and_never_said_to_be_done(hung, store, keys, programs, wait_until):
+    m, behind = hung
+    source = store("one", {"new": keys.a()})
+    process = programs.start([programs.kesfs_migrate, "--timeout", "1", "--from", source.path, "--to", m.path])
+    result = programs.finish(process)
+    assert result.status in (1, 5)
+    assert "new" in result.out
