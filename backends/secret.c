@@ -68,11 +68,11 @@ static bool arena_take(size_t chunk)
 	bool fits;
 	int r = 0;
 
-	clock_gettime(CLOCK_REALTIME, &until);
+	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_sec += SECRET_WAIT_NS / 1000000000;
 	pthread_mutex_lock(&arena.lock);
 	while (!(fits = arena.used + chunk <= arena.size - arena.size / 8) && r == 0)
-		r = pthread_cond_timedwait(&arena.freed, &arena.lock, &until);
+		r = pthread_cond_clockwait(&arena.freed, &arena.lock, CLOCK_MONOTONIC, &until);
 	if (fits)
 		arena.used += chunk;
 	pthread_mutex_unlock(&arena.lock);
