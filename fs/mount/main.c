@@ -136,8 +136,10 @@ static int mount_run(const struct mount_options *o, struct daemon *d, struct err
 static int run(struct mount_options *o, struct error *err)
 {
 	struct daemon d;
-	int r = mountpoint_machine(o, err);
+	int r;
 
+	signals_block();
+	r = mountpoint_machine(o, err);
 	if (r == 0)
 		r = mountpoint_prepare(o, err);
 	if (r == 0)
@@ -173,7 +175,7 @@ static int probe(const struct mount_options *o)
 
 int main(int argc, char **argv)
 {
-	struct mount_options o;
+	struct mount_options o = { 0 };
 	struct error err = ERROR_INIT;
 	int status;
 
@@ -183,13 +185,11 @@ int main(int argc, char **argv)
 		r = mount_options_parse(argc, argv, &o, &err);
 	if (r == 0)
 		r = sources_readable(&o, &err);
-	if (r != 0)
-		return fail(&err);
-	if (o.probe) {
+	if (r == 0 && o.probe) {
 		status = probe(&o);
 	} else {
-		signals_block();
-		r = run(&o, &err);
+		if (r == 0)
+			r = run(&o, &err);
 		status = r != 0 ? fail(&err) : 0;
 	}
 	mount_options_free(&o);
