@@ -13,6 +13,30 @@
 #include "fs/mount/held.h"
 #include "fs/mount/openers.h"
 
+static struct {                       /* one mount to a process */
+	pthread_mutex_t lock;
+	struct handle *first;         /* guarded by lock */
+} opened = { PTHREAD_MUTEX_INITIALIZER, NULL };
+
+static void handle_enlist(struct handle *h)
+{
+	pthread_mutex_lock(&opened.lock);
+	h->next = opened.first;
+	if (h->next != NULL)
+		h->next->prev = h;
+	opened.first = h;
+	pthread_mutex_unlock(&opened.lock);
+}
+
+static void handle_delist(struct handle *h)
+{
+	pthread_mutex_lock(&opened.lock);
+	*(h->prev != NULL ? &h->prev->next : &opened.first) = h->next;
+	if (h->next != NULL)
+		h->next->prev = h->prev;
+	pthread_mutex_unlock(&opened.lock);
+}
+
 struct handle *handle_new(struct node *n)
 {
 	struct handle *h = calloc(1, sizeof *h);
@@ -21,6 +45,7 @@ struct handle *handle_new(struct node *n)
 		return NULL;
 	h->node = n;
 	n->opens += !n->fixed;
+	handle_enlist(h);
 	return h;
 }
 
@@ -28,6 +53,7 @@ void handle_free(struct handle *h)
 {
 	if (h == NULL)
 		return;
+	handle_delist(h);
 	struct volume *v = h->node->volume;
 	if (v != NULL) {
 		pthread_mutex_lock(&v->lock);
@@ -38,6 +64,12 @@ void handle_free(struct handle *h)
 	}
 	secret_wipe(&h->value);
 	free(h);
+}
+
+void handle_free_all(void)
+{
+	while (opened.first != NULL)
+		handle_free(opened.first);
 }
 
 void handle_stage(struct handle *h, struct staged *s, int flags)

@@ -13,11 +13,13 @@ struct handle {
 	struct snapshot *snapshot;    /* of an open directory */
 	bool append, writes;
 	int readdir;                  /* errno that readdir answers, or 0 */
+	struct handle *next, *prev;   /* of all that are open */
 };
 
 /* node->opens is counted here; lock held (volume NULL: none).  NULL: no memory. */
 struct handle *handle_new(struct node *n);
 void handle_free(struct handle *h);           /* no lock held; accepts NULL */
+void handle_free_all(void);                   /* the kernel releases nothing once the mount is gone */
 /* Bind a handle to the bytes being written, one more open file of them.  Lock held. */
 void handle_stage(struct handle *h, struct staged *s, int flags);
 struct handle *handle_of(const struct fuse_file_info *fi);

@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
+#include "fs/mount/handle.h"
 #include "fs/mount/session_inside.h"
 #include "fs/mount/staged.h"
 
@@ -208,6 +209,7 @@ void session_free(struct session *s)
 	notifier_free(s->notifier);
 	if (s->fuse != NULL)
 		fuse_session_destroy(s->fuse);
+	handle_free_all();
 	pthread_cond_destroy(&s->tick);
 	pthread_cond_destroy(&s->stopped);
 	pthread_mutex_destroy(&s->lock);

@@ -128,6 +128,21 @@ def test_a_signal_unmounts_and_ends_with_0(mount, store, keys, number):
     assert "then unmounting" in m.log
 
 
+def test_open_files_do_not_keep_it_from_ending(mount, store, keys):
+    """Under AddressSanitizer this also says that nothing of them is left."""
+    a, b = store("a", {"k": keys.a()}), store("b")
+    m = mount(a.config, b.config)
+    held = [os.open(m / "a/k", os.O_RDONLY), os.open(m / "a", os.O_RDONLY), os.open(m.path, os.O_RDONLY),
+            os.open(m / "b/new", os.O_WRONLY | os.O_CREAT), os.open(m / "a/.kesfs/status", os.O_RDONLY)]
+    assert os.read(held[0], 10)
+    assert os.write(held[3], b"x" * 10) == 10
+    assert m.stop() == 0
+    assert "new" in m.log and b.names() == []
+    for fd in held:
+        with contextlib.suppress(OSError):
+            os.close(fd)
+
+
 def test_unmounting_ends_the_process_with_0(mount, store):
     assert mount(store().config).unmount() == 0
 
