@@ -22,6 +22,11 @@ def written(kes, store, keys):
     return source, sealed
 
 
+def config_for(kes, store):
+    """A configuration that `kes migrate` takes, too."""
+    return kes.config(store.path.name + "-kes", f"keystore:\n  fs:\n    path: {store.path}\n")
+
+
 def opens(server, sealed):
     return {name: server.decrypt(name, text) for name, text in sealed.items()} == dict.fromkeys(sealed, TEXT)
 
@@ -82,8 +87,20 @@ def test_a_server_on_a_mount_sees_within_ttl_what_another_daemon_created(store, 
 def test_three_thousand_keys_arrive_where_kes_migrate_stops_at_1025(store, kes, keys, migrate):
     source = store("source", keys.many(3000))
     theirs, ours = store("theirs"), store("ours")
-    files = [kes.config(s.path.name + "-kes", f"keystore:\n  fs:\n    path: {s.path}\n") for s in (source, theirs, ours)]
+    files = [config_for(kes, s) for s in (source, theirs, ours)]
     said = kes.migrate(files[0], files[1]).expect(0)
     assert "1025" in said.out + said.err and len(theirs.names()) == 1025, "KES has changed: tell the guide"
     migrate("--from", files[0], "--to", files[2]).expect(0)
     assert ours.all() == source.all()
+
+
+def test_what_the_readme_says_of_kes_migrate_is_true(store, kes, keys, migrate):
+    source = store("source", keys.many(6))
+    theirs, ours = [store(name, {"key-00003": keys.a()}) for name in ("theirs", "ours")]
+    files = [config_for(kes, s) for s in (source, theirs, ours)]
+    assert "already exists" in kes.migrate(files[0], files[1]).expect(1).err
+    assert len(theirs.names()) > 1, "it stops before it writes: tell the README"
+    migrate("--from", files[0], "--to", files[2]).expect(6)
+    assert ours.names() == ["key-00003"]
+    assert "succeeded" in kes.migrate(files[0], files[1], "[a").expect(0).out
+    migrate("--from", files[0], "--to", files[2], "[a").expect(2)
