@@ -2,6 +2,7 @@
  *
  * The way to a server: through a proxy, and through a resolver that is slow or knows nothing.  The resolver is the
  * test's own: libcurl calls the getaddrinfo() of the program. */
+#include <arpa/inet.h>
 #include <dlfcn.h>
 #include <errno.h>
 #include <netdb.h>
@@ -12,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -135,6 +138,36 @@ static void a_name_that_does_not_exist_is_unreachable(void **state)
 	assert_int_equal(reply.tries, 0);
 }
 
+/* A listener that accepts nobody and whose queue is full drops what else comes. */
+static void a_connection_that_does_not_come_is_given_up(void **state)
+{
+	HTTP_REPLY(reply);
+	struct error err = ERROR_INIT;
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof a;
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), clients[8];
+	char url[64];
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&a, sizeof a), 0);
+	assert_int_equal(listen(listener, 0), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&a, &len), 0);
+	for (int i = 0; i < 8; i++) {
+		clients[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		if (connect(clients[i], (struct sockaddr *)&a, sizeof a) != 0)
+			assert_int_equal(errno, EINPROGRESS);
+	}
+	start(false, false);
+	http_close(http);
+	assert_int_equal(http_open(&(struct http_options){ .label = "store", .connect_ns = 200000000 }, &http, NULL), 0);
+	snprintf(url, sizeof url, "http://127.0.0.1:%d/", ntohs(a.sin_port));
+	assert_int_equal(call("PUT", url, 2, &reply, &err), -EHOSTUNREACH);
+	assert_non_null(strstr(err.text, "no connection in time"));
+	assert_int_equal(reply.tries, 0);
+	for (int i = 0; i < 8; i++)
+		close(clients[i]);
+	close(listener);
+}
+
 static void a_resolver_that_hangs_holds_up_nobody_else(void **state)
 {
 	HTTP_REPLY(reply);
@@ -160,6 +193,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_metadata_service_is_asked_directly, stop),
 		cmocka_unit_test_teardown(a_proxy_that_refuses_is_named_and_gets_no_token, stop),
 		cmocka_unit_test_teardown(a_name_that_does_not_exist_is_unreachable, stop),
+		cmocka_unit_test_teardown(a_connection_that_does_not_come_is_given_up, stop),
 		cmocka_unit_test_teardown(a_resolver_that_hangs_holds_up_nobody_else, stop),
 	};
 
