@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Counts for tests/run:
     report.py meson TESTLOG         "PASSED FAILED SKIPPED": the cmocka tests inside, or one for a program without
+    report.py meson-skipped TESTLOG what skipped itself, a name a line
     report.py pytest REPORT AGAIN   the same; what passed on the second try is passed
     report.py again REPORT          what may be tried once more, a name a line; nothing if too much failed
     report.py failed REPORT AGAIN   what failed in the end
@@ -56,7 +57,20 @@ def meson_counts(path):
     return passed, failed, skipped
 
 
+def meson_skipped(path):
+    for line in pathlib.Path(path).read_text().splitlines():
+        test = json.loads(line)
+        said = test.get("stdout", "") + test.get("stderr", "")
+        names = dict.fromkeys(re.findall(r"^\[  SKIPPED \] (\w+)$", said, re.M))
+        yield from (f"{test['name']}: {name}: does not apply there" for name in names)
+        if test["result"] == "SKIP":
+            yield f"{test['name']}: cannot run here"
+
+
 def main(what, *paths):
+    if what == "meson-skipped":
+        print("\n".join(meson_skipped(paths[0])))
+        return
     if what == "meson":
         print(*meson_counts(paths[0]))
         return
