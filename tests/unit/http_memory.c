@@ -23,6 +23,7 @@
 #include "fs/harden.h"
 #include "tests/support/certs.h"
 #include "tests/support/server.h"
+#include "tests/support/two.h"
 
 enum { CANARY = 40 };
 
@@ -90,25 +91,47 @@ static unsigned found_in_memory(unsigned n)
 }
 
 /* The answer is the third canary. */
-static void answer(struct server_request *r, void *arg)
+static void body_make(char body[CANARY + 16])
 {
-	char body[CANARY + 16] = "{\"v\":\"";
-
+	strcpy(body, "{\"v\":\"");
 	for (unsigned i = 0; i < CANARY; i++)
 		body[6 + i] = (char)canary_byte(2, i);
 	strcpy(body + 6 + CANARY, "\"}");
+}
+
+static void answer(struct server_request *r, void *arg)
+{
+	char body[CANARY + 16];
+
+	body_make(body);
 	server_answer(r, 200, "", body);
+}
+
+static void answer_two(struct server_request *r, uint32_t stream, void *arg)
+{
+	char body[CANARY + 16];
+
+	body_make(body);
+	two_ok(r, stream, body);
+}
+
+static void speak_two(struct server_request *r, void *arg)
+{
+	two_speak(r, answer_two, NULL);
 }
 
 static void serve(int ports)
 {
 	struct identity ca = identity_make("ca", NULL, NULL), host = identity_make("host", "IP:127.0.0.1", &ca);
-	int port[2];
+	SSL_CTX *two = identity_server(&host, NULL);
+	int port[3];
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	identity_write(&ca, ca_path, NULL);
 	port[0] = server_port(server_start(answer, NULL, NULL));
 	port[1] = server_port(server_start(answer, NULL, identity_server(&host, NULL)));
+	two_offer(two);
+	port[2] = server_port(server_start(speak_two, NULL, two));
 	if (write(ports, port, sizeof port) != sizeof port)
 		_exit(1);
 	for (;;)
@@ -158,7 +181,7 @@ static void calls_leave_nothing(const char *scheme, int port)
 	http_close(http);
 }
 
-static int ports[2];
+static int ports[3];
 
 static void plain_calls_leave_nothing_in_memory(void **state)
 {
@@ -168,6 +191,11 @@ static void plain_calls_leave_nothing_in_memory(void **state)
 static void tls_calls_leave_nothing_in_memory(void **state)
 {
 	calls_leave_nothing("https", ports[1]);
+}
+
+static void calls_over_http_2_leave_nothing_in_memory(void **state)
+{
+	calls_leave_nothing("https", ports[2]);
 }
 
 static int child_start(void **state)
@@ -198,6 +226,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(plain_calls_leave_nothing_in_memory),
 		cmocka_unit_test(tls_calls_leave_nothing_in_memory),
+		cmocka_unit_test(calls_over_http_2_leave_nothing_in_memory),
 	};
 
 #ifdef KESFS_SANITIZED

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * HTTP/2: many requests on one connection, and what happens to them when it falls silent or the server takes it back.
- * The server speaks just enough of RFC 9113: it answers each HEADERS by the one byte that HPACK needs for ":status:
- * 200". */
+ * HTTP/2: many requests on one connection, and what happens to them when it falls silent or the server takes it back. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,10 +17,7 @@
 #include "tests/support/caller.h"
 #include "tests/support/certs.h"
 #include "tests/support/server.h"
-
-enum { DATA, HEADERS, RST_STREAM = 3, SETTINGS, PING = 6, GOAWAY, WINDOW_UPDATE };
-enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4 };
-enum { REFUSED_STREAM = 7 };
+#include "tests/support/two.h"
 
 enum manner { ANSWERS, TOGETHER, SILENT_AT_FIRST, REFUSES, GOES_AWAY };
 
@@ -35,29 +30,6 @@ static enum manner manner;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned streams;                      /* guarded by lock */
 
-static int two_is_chosen(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
-                         unsigned in_len, void *arg)
-{
-	for (unsigned i = 0; i + 1 < in_len; i += in[i] + 1u) {
-		if (in[i] != 2 || memcmp(in + i + 1, "h2", 2) != 0)
-			continue;
-		*out = in + i + 1;
-		*out_len = 2;
-		return SSL_TLSEXT_ERR_OK;
-	}
-	return SSL_TLSEXT_ERR_ALERT_FATAL;
-}
-
-static void frame_write(struct server_request *r, unsigned type, unsigned flags, uint32_t stream, const void *bytes, size_t len)
-{
-	unsigned char frame[64] = { 0, 0, (unsigned char)len, (unsigned char)type, (unsigned char)flags,
-		(unsigned char)(stream >> 24), (unsigned char)(stream >> 16), (unsigned char)(stream >> 8), (unsigned char)stream };
-
-	if (len > 0)
-		memcpy(frame + 9, bytes, len);
-	server_write(r, frame, 9 + len);
-}
-
 static unsigned streams_count(unsigned more)
 {
 	pthread_mutex_lock(&lock);
@@ -68,9 +40,10 @@ static unsigned streams_count(unsigned more)
 }
 
 /* Answer one request, or not. */
-static void stream_answer(struct server_request *r, uint32_t stream, unsigned *waiting)
+static void stream_answer(struct server_request *r, uint32_t stream, void *arg)
 {
-	unsigned char refused[4] = { 0, 0, 0, REFUSED_STREAM }, none[8] = { 0 };
+	unsigned *waiting = arg;
+	unsigned char refused[4] = { 0, 0, 0, TWO_REFUSED_STREAM }, none[8] = { 0 };
 
 	streams_count(1);
 	switch (manner) {
@@ -79,10 +52,10 @@ static void stream_answer(struct server_request *r, uint32_t stream, unsigned *w
 			return;
 		break;
 	case REFUSES:
-		frame_write(r, RST_STREAM, 0, stream, refused, 4);
+		two_write(r, TWO_RST_STREAM, 0, stream, refused, 4);
 		return;
 	case GOES_AWAY:
-		frame_write(r, GOAWAY, 0, 0, none, 8);
+		two_write(r, TWO_GOAWAY, 0, 0, none, 8);
 		r->hang_up = true;
 		return;
 	case TOGETHER:
@@ -90,37 +63,20 @@ static void stream_answer(struct server_request *r, uint32_t stream, unsigned *w
 		if (++*waiting < 64)
 			return;
 		for (unsigned i = 0; i < 64; i++)
-			frame_write(r, HEADERS, END_STREAM | END_HEADERS, stream - 2 * i, "\x88", 1);
+			two_ok(r, stream - 2 * i, NULL);
 		*waiting = 0;
 		return;
 	case ANSWERS:
 		break;
 	}
-	frame_write(r, HEADERS, END_STREAM | END_HEADERS, stream, "\x88", 1);
+	two_ok(r, stream, NULL);
 }
 
 static void speak_two(struct server_request *r, void *arg)
 {
-	unsigned char head[9], body[16384];
 	unsigned waiting = 0;
 
-	if (strcmp(r->method, "PRI") != 0 || !server_read(r, body, 6))
-		return;
-	frame_write(r, SETTINGS, 0, 0, NULL, 0);
-	while (!r->hang_up && server_read(r, head, 9)) {
-		size_t len = (size_t)head[0] << 16 | (size_t)head[1] << 8 | head[2];
-		uint32_t stream = (uint32_t)head[5] << 24 | (uint32_t)head[6] << 16 | (uint32_t)head[7] << 8 | head[8];
-
-		if (len > sizeof body || !server_read(r, body, len))
-			break;
-		if (head[3] == SETTINGS && (head[4] & ACK) == 0)
-			frame_write(r, SETTINGS, ACK, 0, NULL, 0);
-		else if (head[3] == PING && (head[4] & ACK) == 0 && len == 8)
-			frame_write(r, PING, ACK, 0, body, 8);
-		else if ((head[3] == HEADERS || head[3] == DATA) && (head[4] & END_STREAM) != 0)
-			stream_answer(r, stream, &waiting);
-	}
-	r->hang_up = true;
+	two_speak(r, stream_answer, &waiting);
 }
 
 static void start(enum manner m)
@@ -130,7 +86,7 @@ static void start(enum manner m)
 	manner = m;
 	streams = 0;
 	ctx = identity_server(&host, NULL);
-	SSL_CTX_set_alpn_select_cb(ctx, two_is_chosen, NULL);
+	two_offer(ctx);
 	server = server_start(speak_two, NULL, ctx);
 	assert_int_equal(http_open(&o, &http, NULL), 0);
 }
