@@ -89,7 +89,7 @@ static int memory_lock(struct error *err)
 	return r;
 }
 
-/* Whatever can fail is tried here, so that the prompt hears of it. */
+/* Whatever can fail is tried here, and libfuse speaks to the terminal, so that the prompt hears of it. */
 static int session_begin(const struct mount_options *o, struct volumes *v, struct session **ret, struct error *err)
 {
 	int r = volumes_apart(o, v, err);
@@ -97,10 +97,11 @@ static int session_begin(const struct mount_options *o, struct volumes *v, struc
 	signals_hold();
 	if (r == 0)
 		r = log_open(o, err);
+	log_to_stderr();
 	if (r == 0)
 		r = session_mount(o, v->each, v->count, ret, err);
-	if (r != 0)
-		log_to_stderr();
+	if (r == 0)
+		r = log_open(o, err);
 	return r;
 }
 

@@ -283,4 +283,5 @@ def test_root_without_the_capability_to_mount_gets_a_sentence(programs, store, t
     result = programs.run("setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin", programs.kesfs, a.config,
                           tmp / "mnt")
     assert result.status in (1, 7) and f"kesfs: mounting on {tmp}/mnt failed" in result.err, result
+    assert "Operation not permitted" in result.err, result
     assert mounted(tmp / "mnt") is None
