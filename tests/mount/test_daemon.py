@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """kesfs as a process: the prompt, the background, signals, the log, mount points, mount(8) and fstab."""
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -281,6 +282,17 @@ def test_auto_unmount_leaves_no_dead_mount(mount, store, wait_until):
     m = mount(store().config, "-o", "auto_unmount")
     m.kill()
     wait_until(lambda: mounted(m.path) is None, "the mount to go with its process")
+
+
+def test_the_manual_names_every_member_of_status(mount, store, keys):
+    a, b = store("a", {"k": keys.a()}), store("b")
+    manual = pathlib.Path(__file__).resolve().parent.parent.parent.joinpath("docs/man/kesfs.1").read_text()
+    words = set(re.findall(r"[a-z_]+", manual.partition(".Ss The directory .kesfs")[2].partition(".Ss Errors")[0]))
+    one, two = mount(a.config), mount(a.config, b.config)
+    several = two.status()
+    key = json.loads((one / ".kesfs/keys/k").read_text())
+    for members in (one.status(), one.status()["listing"], several, several["stores"][0], key):
+        assert set(members) - {"in_memory", "network"} <= words
 
 
 # --- mount(8), fstab, installation -----------------------------------------------------------------------------------
