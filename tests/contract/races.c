@@ -111,6 +111,9 @@ static void of_threads_that_replace_one_value_one_wins(void **state)
 	char name[NAME_ROOM];
 	VALUE(old, 208);
 
+	/* A delete without a condition may hit what another replace has just created. */
+	if ((store_caps(place_store()) & BACKEND_REPLACE) == 0)
+		skip();
 	racers_open(racers);
 	for (int i = 0; i < ROUNDS; i++) {
 		name_new(name, "swap");

@@ -14,6 +14,12 @@ pytestmark = pytest.mark.peers
 def test_the_contract_holds(how, vault_engine, programs):
     engine = vault_engine(**how)
     config = engine.config(approle(engine, ALL))
-    said = programs.run(programs.build / "tests/contract/contract", env={"KESFS_CONTRACT_STORE": str(config)}, timeout=110)
+    # KV v1 has no condition, so that of two writers racing both may be told that they were first.
+    for suite in ("contract", "races")[:engine.version]:
+        holds(suite, config, programs)
+
+
+def holds(suite, config, programs):
+    said = programs.run(programs.build / "tests/contract" / suite, env={"KESFS_CONTRACT_STORE": str(config)}, timeout=110)
     assert said.status == 0, said
-    assert int(re.search(r"(\d+) test\(s\)\.", said.out + said.err)[1]) >= 10, said
+    assert int(re.search(r"(\d+) test\(s\)\.", said.out + said.err)[1]) >= 3, said
