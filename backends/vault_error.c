@@ -88,14 +88,26 @@ static const struct answer {
 	{ 503, "locked", ENOKEY, PLAIN, "the namespace is locked: unlock it" },
 };
 
-static const struct answer *answer_find(const struct http_reply *reply)
+/* Vault's own 404 is JSON with "errors", often an empty list, or with "data" of a deleted version.  Any other comes from
+ * a proxy or another server, and says nothing about keys. */
+static bool absent_by_vault(const struct vault_ask *a, const struct http_reply *reply)
 {
+	AUTO_JSON(json);
+
+	return strncmp(a->path, "auth/", 5) != 0 && reply->body.len > 0 && json_parse(&reply->body, &json, NULL) == 0 &&
+	       (json_at(json, "errors") != NULL || json_at(json, "data") != NULL);
+}
+
+static const struct answer *answer_find(const struct vault_ask *a, const struct http_reply *reply)
+{
+	static const struct answer elsewhere = { 404, NULL, EPROTO, PLAIN,
+		"404, but not as Vault says that of a key: check keystore.vault.endpoint and namespace" };
 	static const struct answer trouble = { 500, NULL, EHOSTUNREACH, TELLS, "Vault is in trouble" };
 	static const struct answer unknown = { 0, NULL, EPROTO, TELLS, "an answer that no Vault gives" };
 
 	for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
 		if (answers[i].status == reply->status && (answers[i].text == NULL || reply_says(reply, answers[i].text)))
-			return &answers[i];
+			return answers[i].form != ABSENT || absent_by_vault(a, reply) ? &answers[i] : &elsewhere;
 	return reply->status >= 500 ? &trouble : &unknown;
 }
 
@@ -115,7 +127,7 @@ int vault_classify(struct backend *b, const struct vault_ask *a, const struct ht
 		atomic_store(&b->sealed, false);
 		return 0;
 	}
-	const struct answer *found = answer_find(reply);
+	const struct answer *found = answer_find(a, reply);
 	if (found->code == ENOKEY)
 		atomic_store(&b->sealed, true);
 	about(a, what, sizeof what);
