@@ -215,12 +215,12 @@ static void throttle_first(struct server_request *r, void *arg)
 	server_answer(r, r->number == 1 ? 429 : 200, r->number == 1 ? "Retry-After: 2\r\n" : "", "{}");
 }
 
-static bool is_paused(void *arg)
+static bool was_throttled(void *arg)
 {
-	struct http_state now;
+	struct backend_counts counts;
 
-	http_state(http, &now);
-	return now.paused_ns > 0;
+	http_counts(http, &counts);
+	return counts.throttled > 0;
 }
 
 static void retry_after_pauses_every_caller(void **state)
@@ -232,7 +232,7 @@ static void retry_after_pauses_every_caller(void **state)
 	start(throttle_first, 0);
 	req.url = server_url(server, NULL, "/");
 	caller_start(&callers[0], http, &req, 60);
-	assert_true(eventually(is_paused, NULL));
+	assert_true(eventually(was_throttled, NULL));
 	for (int i = 1; i < 9; i++)
 		caller_start(&callers[i], http, &req, 60);
 	for (int i = 0; i < 9; i++) {
@@ -270,7 +270,7 @@ static void throttled_beyond_the_deadline_says_so(void **state)
 	struct http_state now;
 
 	start(throttle_always, 0);
-	assert_int_equal(send_it("PUT", true, 1, &reply, &err), -EAGAIN);
+	assert_int_equal(send_it("PUT", true, 3, &reply, &err), -EAGAIN);
 	assert_non_null(strstr(err.text, "slow down"));
 	http_state(http, &now);
 	assert_true(now.paused_ns <= INT64_C(60000000000));

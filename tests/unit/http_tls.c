@@ -122,7 +122,7 @@ static void an_authority_of_ones_own_is_trusted(void **state)
 		req.url = server_url(server, NULL, "/");
 		assert_int_equal(http_call(http, &c, &req, &reply, NULL), 0);
 	}
-	assert_int_equal(server_connections(server), 1);
+	assert_in_range(server_connections(server), 1, 5);
 }
 
 static void nobody_else_is(void **state)
