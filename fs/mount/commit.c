@@ -73,7 +73,7 @@ int commit_value(struct volume *v, const struct call *c, const char *name, bool 
 	return r;
 }
 
-/* --- one commit ----------------------------------------------------------------------------------------------------- */
+/* --- one commit -------------------------------------------------------------------------------------------------- */
 
 /* What is to be committed, as it is now; 1: nothing any more. */
 static int commit_take(struct request *r, bool *ret_exists, struct error *err)
@@ -166,7 +166,8 @@ static void commit_log(struct request *r, int result, const struct error *err)
 	if (r->refused || (result == 0 && !r->stored))
 		return;
 	snprintf(text, sizeof text, "stored, %" PRId64 " bytes", r->entry.size);
-	volume_log(r->volume, r->found ? "replace" : "create", r->name, r->uid, r->pid, result, result == 0 ? text : err->text);
+	volume_log(r->volume, r->found ? "replace" : "create", r->name, r->uid, r->pid, result,
+	           result == 0 ? text : err->text);
 }
 
 /* The next commit of the same file, if one waits.  Lock held. */

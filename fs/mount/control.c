@@ -69,7 +69,7 @@ const char *control_entry(struct session *s, struct node *dir, size_t i, enum no
 	return entries[i].name;
 }
 
-/* --- open ------------------------------------------------------------------------------------------------------------- */
+/* --- open -------------------------------------------------------------------------------------------------------- */
 
 static void control_answer(fuse_req_t req, struct handle *h, struct fuse_file_info *fi)
 {

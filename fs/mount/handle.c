@@ -86,7 +86,7 @@ struct handle *handle_of(const struct fuse_file_info *fi)
 	return (struct handle *)(uintptr_t)fi->fh;
 }
 
-/* --- a close without data ------------------------------------------------------------------------------------------- */
+/* --- a close without data ---------------------------------------------------------------------------------------- */
 
 static int empty_work(struct request *r, struct error *err)
 {
@@ -154,7 +154,7 @@ static void flush_empty(fuse_req_t req, struct handle *h, uint64_t owner)
 		fuse_reply_err(req, 0);
 }
 
-/* --- close, fsync ------------------------------------------------------------------------------------------------------ */
+/* --- close, fsync ------------------------------------------------------------------------------------------------ */
 
 enum flush { FLUSH_NOTHING, FLUSH_REFUSED, FLUSH_EMPTY, FLUSH_COMMIT };
 
@@ -213,7 +213,7 @@ void handle_fsync(fuse_req_t req, struct handle *h)
 		fuse_reply_err(req, refused);
 }
 
-/* --- the last close ------------------------------------------------------------------------------------------------------ */
+/* --- the last close ---------------------------------------------------------------------------------------------- */
 
 enum last { LAST_NOTHING, LAST_COMMIT, LAST_EMPTY };
 

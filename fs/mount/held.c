@@ -90,7 +90,7 @@ struct held *held_take(struct volume *v, const char *name, uid_t uid, pid_t pid)
 	return NULL;
 }
 
-/* --- putting back ----------------------------------------------------------------------------------------------------- */
+/* --- putting back ------------------------------------------------------------------------------------------------ */
 
 /* 0: the key is there, ours or a newer one of somebody else. */
 static int held_create(struct volume *v, const struct call *c, struct held *h, struct error *err)

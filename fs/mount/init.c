@@ -16,7 +16,7 @@
 
 #include "fs/mount/session_inside.h"
 
-/* --- the device ---------------------------------------------------------------------------------------------------- */
+/* --- the device -------------------------------------------------------------------------------------------------- */
 
 static void init_seen(struct session *s, const char *bytes, size_t size)
 {
@@ -71,7 +71,7 @@ static ssize_t device_writev(int fd, struct iovec *iov, int count, void *userdat
 	return syscall(SYS_writev, fd, iov, count);
 }
 
-/* --- mounting -------------------------------------------------------------------------------------------------------- */
+/* --- mounting ---------------------------------------------------------------------------------------------------- */
 
 static bool all_read_only(const struct session *s)
 {
@@ -151,7 +151,7 @@ int init_session(struct session *s, struct error *err)
 	return r == 0 ? 0 : error_set(err, -r, "libfuse did not accept our way of talking to the kernel");
 }
 
-/* --- the loop ------------------------------------------------------------------------------------------------------- */
+/* --- the loop ---------------------------------------------------------------------------------------------------- */
 
 static void wake_nothing(int signal)
 {

@@ -23,7 +23,7 @@ static int value_get(struct volume *v, const struct call *c, const char *name, s
 	return r;
 }
 
-/* --- unlink ------------------------------------------------------------------------------------------------------------- */
+/* --- unlink ------------------------------------------------------------------------------------------------------ */
 
 /* The value is read first, for held.c.  One that cannot be read because it is damaged may be removed all the same. */
 static int unlink_work(struct request *r, struct error *err)
@@ -143,7 +143,7 @@ void ops_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 		fuse_reply_err(req, ENOENT);
 }
 
-/* --- rename ------------------------------------------------------------------------------------------------------------- */
+/* --- rename ------------------------------------------------------------------------------------------------------ */
 
 /* Create, or replace what is there now if that is allowed. */
 static int rename_work(struct request *r, struct error *err)

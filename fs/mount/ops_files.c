@@ -34,7 +34,7 @@ static void open_answer(fuse_req_t req, struct handle *h, struct fuse_file_info 
 		handle_release(h);
 }
 
-/* --- what is in the store ------------------------------------------------------------------------------------------ */
+/* --- what is in the store ---------------------------------------------------------------------------------------- */
 
 /* Where a KES key file is meant, but the mount cannot read: said once here. */
 static int value_get(struct volume *v, const struct call *c, const char *name, struct secret *out, struct error *err)
@@ -138,7 +138,7 @@ static void open_finish(struct request *r, int result, struct error *err)
 		fuse_reply_err(r->req, error_errno(-result));
 }
 
-/* --- open ------------------------------------------------------------------------------------------------------------- */
+/* --- open -------------------------------------------------------------------------------------------------------- */
 
 /* Read in the pool, or right here where that waits for nobody.  The lock is held on entry and released. */
 static void open_stored(fuse_req_t req, struct node *n, struct fuse_file_info *fi)
@@ -249,7 +249,7 @@ void ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	open_key(req, n, fi);
 }
 
-/* --- create ----------------------------------------------------------------------------------------------------------- */
+/* --- create ------------------------------------------------------------------------------------------------------ */
 
 /* sed -i makes its temporary file under a name that a key could have; nobody else opens a new key like that. */
 static bool name_of_sed(const char *name, int flags)
@@ -361,7 +361,7 @@ void ops_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode
 	}
 }
 
-/* --- bytes ------------------------------------------------------------------------------------------------------------- */
+/* --- bytes ------------------------------------------------------------------------------------------------------- */
 
 static void bytes_answer(fuse_req_t req, const struct secret *bytes, size_t size, off_t off)
 {

@@ -79,7 +79,7 @@ static void lookup_ask(fuse_req_t req, struct volume *v, const char *name)
 		request_start(r);
 }
 
-/* --- names of keys --------------------------------------------------------------------------------------------------- */
+/* --- names of keys ----------------------------------------------------------------------------------------------- */
 
 /* What a name is that an old listing does not have: absent, or do we not know?  Lock held. */
 static int absent_code(const struct volume *v)
@@ -89,8 +89,8 @@ static int absent_code(const struct volume *v)
 	if (l->failure.code != 0)
 		return error_errno(l->failure.code);
 	/* A slow listing under way: the one before is as good as the mount's ttl allows, unless it is from long ago. */
-	double running = l->running ? (double)(call_now() - l->began) / SECOND_NS : 0;
-	return listing_age(v) < 2 * v->options->ttl + running ? ENOENT : ETIMEDOUT;
+	double slack = (double)(LISTING_GRACE + (l->running ? call_now() - l->began : 0)) / SECOND_NS;
+	return listing_age(v) < 2 * v->options->ttl + slack ? ENOENT : ETIMEDOUT;
 }
 
 static void lookup_again(struct request *r, int result, struct error *err)
@@ -267,7 +267,7 @@ void ops_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *for
 	fuse_reply_none(req);
 }
 
-/* --- attributes ------------------------------------------------------------------------------------------------------ */
+/* --- attributes -------------------------------------------------------------------------------------------------- */
 
 /* The volume's lock is held on entry and released. */
 static void attributes_answer(fuse_req_t req, struct node *n)

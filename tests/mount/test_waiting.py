@@ -21,6 +21,12 @@ def opener(path):
     return subprocess.Popen([sys.executable, "-c", f"open({str(path)!r}, 'rb').read()"], stderr=subprocess.DEVNULL)
 
 
+def sleeps(pid):
+    """It waits, in a way that a signal can end."""
+    with open(f"/proc/{pid}/stat", encoding="latin-1") as file:
+        return file.read().rpartition(")")[2].split()[0] == "S"
+
+
 def test_a_hundred_reads_of_one_directory_are_in_flight_at_once(faulty, store, keys):
     """Serial LOOKUPs, or too few threads, would leave most of them waiting in the kernel: then the file that holds the
     calls is never taken away, and the store sees fewer than a hundred."""
@@ -40,14 +46,6 @@ def test_a_hundred_reads_of_one_directory_are_in_flight_at_once(faulty, store, k
                 hold.unlink()
             assert {name: read.result() for name, read in reads.items()} == a.all()
         assert m.status()["counters"]["in_flight_max"] >= 100
-
-
-def test_a_hundred_reads_reach_a_store_that_takes_20_ms_for_each(faulty, store, keys):
-    a = store("a", keys.many(300))
-    with faulty(a, "*:get:*:delay=20") as m, concurrent.futures.ThreadPoolExecutor(120) as pool:
-        values = list(pool.map(lambda name: (m / name).read_bytes(), a.names() * 4))
-        assert values == [a.value(name) for name in a.names()] * 4
-        assert m.status()["counters"]["in_flight_max"] >= 50
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
@@ -107,7 +105,7 @@ def test_a_listing_that_hangs_leaves_the_names_of_the_last_one(faulty, store, ke
 
 def test_a_call_ends_at_its_timeout(faulty, store, keys):
     a = store("a", {"k": keys.a()})
-    with faulty(a, "*:get:*:hang", "-o", "timeout=0.2") as m:
+    with faulty(a, "*:get:*:hang", "-o", "timeout=2") as m:
         with refused(errno.ETIMEDOUT):
             (m / "k").read_bytes()
         assert not m.status()["reachable"] and m.status()["reason"]
@@ -145,8 +143,7 @@ def test_an_interrupted_commit_that_still_waits_its_turn_is_not_sent(faulty, sto
                                    f"os.write(fd, open({str(file)!r}, 'rb').read())\n"
                                    "print('closing', flush=True)\nos.close(fd)"], stdout=subprocess.PIPE)
         assert second.stdout.readline() == b"closing\n"
-        wait_until(lambda: "fuse" in open(f"/proc/{second.pid}/wchan").read() or
-                   "wait" in open(f"/proc/{second.pid}/wchan").read(), "the second one to wait in its close")
+        wait_until(lambda: sleeps(second.pid), "the second one to wait in its close")
         second.kill()
         second.communicate()
         hold.unlink()
