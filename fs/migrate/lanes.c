@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,10 +16,10 @@
 #include "fs/pool.h"
 
 enum {
-	LANES_NETWORK = 128, LANES_LOCAL_MAX = 16,
+	LANES_NETWORK = 128, LANES_MIN = 4, LANE_MEMORY = 16 * 1024, LANES_LOCAL_MAX = 32,
 	BATCH_LOCAL = 32,             /* items taken at once: fewer touches of the shared cursor */
 };
-static const int64_t TICK_FIRST = 5000000, TICK_MAX = 100000000;
+static const int64_t TICK_FIRST = 4000000, TICK_MAX = 100000000;
 
 struct lane {
 	struct pool_job job;
@@ -134,7 +135,7 @@ static void lanes_tend(struct lanes *l, struct progress *progress)
 	while (!lanes_wait(l, tick)) {
 		int64_t wall_now = call_now(), cpu_then = cpu_now();
 		if (cpu_then - cpu < (wall_now - wall) * processors * 3 / 4)
-			lanes_grow(l, l->started + (l->started + 1) / 2);
+			lanes_grow(l, l->started * 2);
 		wall = wall_now;
 		cpu = cpu_then;
 		tick = tick * 2 < TICK_MAX ? tick * 2 : TICK_MAX;
@@ -148,6 +149,18 @@ static bool run_local(const struct run *run)
 	       (!run->backup.open || side_local(&run->backup));
 }
 
+/* Every lane holds a few values in locked memory, and those of the network their answers, too.  secret_setup() takes at
+ * most half of what may be locked. */
+static size_t lanes_memory(void)
+{
+	struct rlimit limit;
+	size_t lanes = LANES_NETWORK;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur / 2 / LANE_MEMORY < lanes)
+		lanes = limit.rlim_cur / 2 / LANE_MEMORY;
+	return lanes > LANES_MIN ? lanes : LANES_MIN;
+}
+
 /* How many to begin with, and how many at most. */
 static size_t lanes_first(const struct run *run, size_t *ret_max)
 {
@@ -156,7 +169,7 @@ static size_t lanes_first(const struct run *run, size_t *ret_max)
 	if (run->options.transfers > 0)
 		return *ret_max = run->options.transfers;
 	if (!run_local(run))
-		return *ret_max = LANES_NETWORK;
+		return *ret_max = lanes_memory();
 	*ret_max = LANES_LOCAL_MAX;
 	return processors < 1 ? 1 : processors > LANES_LOCAL_MAX ? LANES_LOCAL_MAX : (size_t)processors;
 }
