@@ -25,9 +25,9 @@ static struct selection *select_by(const char *const *words)
 	struct selection *s = NULL;
 	int argc = 0;
 
-	argv[argc++] = "kesfs-migrate";
-	argv[argc++] = "--from=a";
-	argv[argc++] = "--to=b";
+	argv[argc++] = (char *)"kesfs-migrate";
+	argv[argc++] = (char *)"--from=a";
+	argv[argc++] = (char *)"--to=b";
 	while (*words != NULL)
 		argv[argc++] = (char *)*words++;
 	argv[argc] = NULL;
@@ -115,7 +115,8 @@ static void test_one_pattern_gives_a_prefix_and_two_do_not(void **state)
 
 static void test_a_malformed_pattern_is_refused_wherever_it_stands(void **state)
 {
-	char *argv[] = { "kesfs-migrate", "--from=a", "--to=b", "--exclude=[", NULL };
+	char words[4][16] = { "kesfs-migrate", "--from=a", "--to=b", "--exclude=[" };
+	char *argv[] = { words[0], words[1], words[2], words[3], NULL };
 	struct error err = ERROR_INIT;
 	struct selection *s;
 
