@@ -14,6 +14,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+#endif
+
 #include "fs/mount/session_inside.h"
 
 /* --- the device -------------------------------------------------------------------------------------------------- */
@@ -32,11 +36,23 @@ static void init_seen(struct session *s, const char *bytes, size_t size)
 	s->init_unique = header.unique;
 }
 
+/* What was done before an answer happened before what the kernel asks afterwards: a file is released only when its last
+ * read was answered, though another thread serves the release.  ThreadSanitizer cannot see that order unless it is told;
+ * it still sees two requests that are served at the same time. */
+#ifdef __SANITIZE_THREAD__
+#define KERNEL_ANSWERED(s) __tsan_release(s)
+#define KERNEL_ASKED(s) __tsan_acquire(s)
+#else
+#define KERNEL_ANSWERED(s) ((void)(s))
+#define KERNEL_ASKED(s) ((void)(s))
+#endif
+
 static ssize_t device_read(int fd, void *buffer, size_t size, void *userdata)
 {
 	struct session *s = userdata;
 	ssize_t n = read(fd, buffer, size);
 
+	KERNEL_ASKED(s);
 	if (n >= (ssize_t)sizeof(struct fuse_in_header))
 		init_seen(s, buffer, (size_t)n);
 	return n;
@@ -64,10 +80,12 @@ static ssize_t device_writev(int fd, struct iovec *iov, int count, void *userdat
 	if (unique != 0 && count == 2 && iov[0].iov_len == sizeof *header && header->unique == unique &&
 	    header->error == 0) {
 		s->init_unique = 0;
+		KERNEL_ANSWERED(s);
 		return init_write(fd, s, iov);
 	}
 	/* Not by writev(): sanitizers look at the bytes after the call, when the reader may have closed the file already and
 	 * another thread have freed them.  The kernel is done with them then. */
+	KERNEL_ANSWERED(s);
 	return syscall(SYS_writev, fd, iov, count);
 }
 
