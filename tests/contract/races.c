@@ -109,11 +109,12 @@ static void of_threads_that_replace_one_value_one_wins(void **state)
 	struct racer racers[RACERS];
 	struct call c = soon();
 	char name[NAME_ROOM];
-	VALUE(old, 208);
 
 	/* A delete without a condition may hit what another replace has just created. */
 	if ((store_caps(place_store()) & BACKEND_REPLACE) == 0)
 		skip();
+	VALUE(old, 208);
+
 	racers_open(racers);
 	for (int i = 0; i < ROUNDS; i++) {
 		name_new(name, "swap");
