@@ -177,8 +177,8 @@ static int dead_clear(const char *path, struct error *err)
 		log_line(LOG_LEVEL_INFO, "the dead mount at %s was cleared", path);
 		return 0;
 	}
-	return error_set(err, EINVAL, "%s is a dead mount that could not be cleared: unmount it first: " FUSERMOUNT " -u %s, or "
-	                 "umount as root", path, path);
+	return error_set(err, EINVAL, "%s is a dead mount that could not be cleared: unmount it first: " FUSERMOUNT " -u %s, "
+	                 "or umount as root", path, path);
 }
 
 /* --- the directory ----------------------------------------------------------------------------------------------- */
@@ -238,8 +238,8 @@ int mountpoint_prepare(struct mount_options *o, struct error *err)
 	o->mountpoint = absolute;
 	mount_type(absolute, type, sizeof type);
 	if (strcmp(type, "fuse.kesfs") == 0)
-		return error_set(err, EINVAL, "a key store is mounted at %s already: unmount it first: " FUSERMOUNT " -u %s", absolute,
-		                 absolute);
+		return error_set(err, EINVAL, "a key store is mounted at %s already: unmount it first: " FUSERMOUNT " -u %s",
+		                 absolute, absolute);
 	return o->nonempty ? 0 : empty_check(absolute, err);
 }
 
@@ -269,8 +269,8 @@ static bool lies_in(const char *inner, const char *outer)
 int mountpoint_apart(const char *mountpoint, const char *directory, struct error *err)
 {
 	if (lies_in(mountpoint, directory))
-		return error_set(err, EINVAL, "the mount point %s is, or lies in, the directory of the key store %s: take a directory "
-		                 "elsewhere", mountpoint, directory);
+		return error_set(err, EINVAL, "the mount point %s is, or lies in, the directory of the key store %s: take a "
+		                 "directory elsewhere", mountpoint, directory);
 	if (lies_in(directory, mountpoint))
 		return error_set(err, EINVAL, "the mount point %s would hide the directory of the key store %s: take a directory "
 		                 "elsewhere", mountpoint, directory);
