@@ -223,15 +223,23 @@ static unsigned mounted_caps(struct backend *b)
 	return caps;
 }
 
+/* The mount knows how the last request ended.  If badly, a new listing tells whether that has passed. */
 static int mounted_status(struct backend *b, const struct call *c, struct error *err)
 {
 	__attribute__((cleanup(json_drop))) cJSON *json = NULL;
+	__attribute__((cleanup(text_drop))) char *text = NULL;
 	int r = call_check(c, err, "mount: reading its status");
 
 	if (r == 0)
 		r = status_get(b, &json, err);
 	if (r != 0 || !cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(json, "reachable")))
 		return r;
+	INTERRUPT(i, c);
+	r = text_read(b->fd, ".kesfs/refresh", &i, &text);
+	if (r == 0 || r == -EACCES)           /* it answers, if only that we may not list */
+		return 0;
+	if (r == -ECANCELED)
+		return mounted_error(b, err, ECANCELED, "asking", b->path);
 	const char *reason = member_text(json, "reason");
 	return error_set(err, EHOSTUNREACH, "mount %s: the store behind it does not answer%s%s", b->path,
 			 reason != NULL ? ": " : "", reason != NULL ? reason : "");

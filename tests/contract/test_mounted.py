@@ -53,3 +53,28 @@ def test_a_create_that_hangs_is_unknown_and_never_said_to_be_done(hung, store, k
     result = programs.finish(process)
     assert result.status in (1, 5)
     assert "new" in result.out
+
+
+def test_a_failure_that_has_passed_does_not_keep_a_mount_from_being_a_source(store, keys, mount, programs, migrate):
+    behind, target = store("behind", keys.many(5, "key-{}")), store("target")
+    with mount(behind.config, command=[programs.build / "tests/fault/kesfs-fault"],
+               env={"KESFS_FAULT": "*:get:key-3:fail=EHOSTUNREACH:x1"}) as m:
+        with pytest.raises(OSError):
+            (m / "key-3").read_bytes()
+        assert m.status()["reachable"] is False
+        migrate("--from", m.path, "--to", target.path).expect(0)
+    assert target.all() == behind.all()
+
+
+def test_a_store_that_stays_away_is_told_with_its_reason(store, keys, mount, programs, migrate, tmp):
+    behind, target = store("behind", keys.many(5, "key-{}")), store("target")
+    rules = tmp / "rules"
+    with mount(behind.config, command=[programs.build / "tests/fault/kesfs-fault"],
+               env={"KESFS_FAULT": f"@{rules}"}) as m:
+        (tmp / "rules.new").write_text("*:get:*:fail=EHOSTUNREACH,*:list:*:fail=EHOSTUNREACH")
+        (tmp / "rules.new").rename(rules)
+        with pytest.raises(OSError):
+            (m / "key-3").read_bytes()
+        result = migrate("--from", m.path, "--to", target.path)
+        assert result.status not in (0, 6) and "does not answer" in result.err
+    assert target.names() == []
