@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures with real Vaults: support/vault.py, support/tripwire.py."""
+"""Fixtures with real Vaults: support/vault.py, support/tripwire.py, support/toxiproxy.py."""
 import pytest
 
-from tests.support import tripwire as tripwire_, vault as vault_
+from tests.support import toxiproxy as toxiproxy_, tripwire as tripwire_, vault as vault_
 
 
 @pytest.fixture(scope="session")
@@ -60,3 +60,15 @@ def tripwire():
     yield make
     for wire in made:
         wire.end()
+
+
+@pytest.fixture
+def toxiproxy(tmp):
+    made = []
+
+    def make(port):
+        made.append(toxiproxy_.Toxiproxy(tmp, port))
+        return made[-1]
+    yield make
+    for proxy in made:
+        proxy.stop()
