@@ -2,6 +2,7 @@
 """Results of tests/bench/run as an SVG of bars and a page."""
 import datetime
 import html
+import math
 import os
 
 ROW, LEFT, WIDTH = 34, 330, 380
@@ -40,3 +41,32 @@ def write(folder, results, skipped):
         lines.append(f"| {r['what']} | {r['ratio']:.2f} | {r['mark']}{'' if r['good'] else ', **missed**'} | {figures} |")
     lines += [""] + [f"Skipped: {line}" for line in skipped]
     (folder / "README.md").write_text("\n".join(lines).rstrip() + "\n")
+
+
+def curves(series, x_name, y_name):
+    """series: {label: [(x, y), ...]}.  Both axes logarithmic."""
+    width, height, left, bottom = 640, 400, 70, 50
+    points = [point for line in series.values() for point in line]
+    spans = [(math.log10(min(column)) - 0.05, math.log10(max(column)) + 0.1) for column in zip(*points)]
+
+    def place(x, y):
+        shares = [(math.log10(value) - low) / (high - low) for value, (low, high) in zip((x, y), spans)]
+        return left + shares[0] * (width - left - 20), height - bottom - shares[1] * (height - bottom - 20)
+
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" '
+           'font-size="13">', '<rect width="100%" height="100%" fill="white"/>',
+           f'<text x="{width / 2}" y="{height - 8}" text-anchor="middle">{html.escape(x_name)}</text>',
+           f'<text x="14" y="{height / 2}" text-anchor="middle" transform="rotate(-90 14 {height / 2})">'
+           f'{html.escape(y_name)}</text>']
+    for x in sorted({x for x, _ in points}):
+        out.append(f'<text x="{place(x, points[0][1])[0]:.0f}" y="{height - bottom + 16}" text-anchor="middle">{x:g}</text>')
+    for power in range(math.ceil(spans[1][0]), math.floor(spans[1][1]) + 1):
+        y = place(points[0][0], 10 ** power)[1]
+        out += [f'<line x1="{left}" y1="{y:.0f}" x2="{width - 20}" y2="{y:.0f}" stroke="#ccc"/>',
+                f'<text x="{left - 6}" y="{y + 4:.0f}" text-anchor="end">{10 ** power:g}</text>']
+    for (label, line), colour in zip(series.items(), ("#3a7d44", "#b3402a", "#30519a")):
+        path = " ".join("{:.1f},{:.1f}".format(*place(x, y)) for x, y in line)
+        end = place(*line[-1])
+        out += [f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>',
+                f'<text x="{end[0]:.0f}" y="{end[1] - 8:.0f}" text-anchor="end" fill="{colour}">{html.escape(label)}</text>']
+    return "\n".join(out + ["</svg>"]) + "\n"
