@@ -23,7 +23,10 @@
 #include "backends/key.h"
 
 #define HALF_WRITTEN_NS INT64_C(50000000)     /* KES writes under the final name: look again after so long */
-enum { HALF_WRITTEN_AGE = 2, CHECK_EVERY = 1024 };   /* seconds a writer may need; names between two looks at the clock */
+enum {
+	HALF_WRITTEN_AGE = 2,         /* seconds that a writer may need */
+	CHECK_EVERY = 1024,           /* names between two looks at the clock */
+};
 
 /* What the system says, and what it means here.  NULL: strerror() says it well enough. */
 static const struct meaning {
@@ -145,7 +148,8 @@ static void dir_close(struct backend *s)
 	free(s);
 }
 
-static int dir_open(const struct config_map *cfg, const struct backend_options *o, struct backend **ret, struct error *err)
+static int dir_open(const struct config_map *cfg, const struct backend_options *o, struct backend **ret,
+		    struct error *err)
 {
 	const char *path = config_text(cfg, "path");
 	pthread_condattr_t monotonic;
@@ -322,7 +326,8 @@ static int dir_list(struct backend *s, const struct call *c, const char *prefix,
 	return r;
 }
 
-static int dir_stat(struct backend *s, const struct call *c, const char *name, backend_emit *emit, void *arg, struct error *err)
+static int dir_stat(struct backend *s, const struct call *c, const char *name, backend_emit *emit, void *arg,
+		    struct error *err)
 {
 	struct statx sx;
 	int r = call_check(c, err, "fs: stat");
@@ -346,7 +351,8 @@ static int dir_stat(struct backend *s, const struct call *c, const char *name, b
 /* --- get -------------------------------------------------------------------------------------------------------- */
 
 /* As long as fstat() told the truth, one read() is enough: it asks for one byte more and does not get it. */
-static int file_take(struct backend *s, int fd, const char *name, size_t expected, struct secret *out, struct error *err)
+static int file_take(struct backend *s, int fd, const char *name, size_t expected, struct secret *out,
+		     struct error *err)
 {
 	size_t want = expected + 1;
 

@@ -89,7 +89,8 @@ static int persist_report(struct backend *s, struct error *err, int r, const cha
 
 /* --- create ----------------------------------------------------------------------------------------------------- */
 
-static int create_once(struct backend *s, const struct call *c, const char *name, const struct secret *val, struct error *err)
+static int create_once(struct backend *s, const struct call *c, const char *name, const struct secret *val,
+		       struct error *err)
 {
 	AUTO_DRAFT d = { .fd = -1 };
 	int r = draft_fill(s, &d, false, val);

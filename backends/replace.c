@@ -91,7 +91,8 @@ static int removal(struct replacement *p, const struct call *c, struct error *er
 }
 
 /* The store says that the name is taken.  0: by what was to be put there.  *ret_settled: nothing more is to be done. */
-static int taken(const struct replacement *p, const struct call *c, bool putting_back, bool *ret_settled, struct error *err)
+static int taken(const struct replacement *p, const struct call *c, bool putting_back, bool *ret_settled,
+		 struct error *err)
 {
 	enum found found = look(p, c);
 

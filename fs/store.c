@@ -76,8 +76,8 @@ static char *label_make(const char *store, const struct config_map *section)
 	return label;
 }
 
-static int module_open(struct store *s, const char *name, const struct config_map *section, const struct backend_options *o,
-		       struct error *err)
+static int module_open(struct store *s, const char *name, const struct config_map *section,
+		       const struct backend_options *o, struct error *err)
 {
 	const char *path = strcmp(name, "fs") == 0 ? config_text(section, "path") : NULL;
 
@@ -103,8 +103,8 @@ static int directory_open(struct store *s, const struct backend_options *o, stru
 	return r;
 }
 
-int store_open(const char *where, const struct backend_options *o, void (*warn)(const char *sentence, void *arg), void *arg,
-	       struct store *ret, struct error *err)
+int store_open(const char *where, const struct backend_options *o, void (*warn)(const char *sentence, void *arg),
+	       void *arg, struct store *ret, struct error *err)
 {
 	struct store s = { .where = strdup(where) };
 	bool directory = false;
@@ -197,7 +197,8 @@ static void listing_sort(struct listing *l)
 	l->count = kept + 1;
 }
 
-static int list_pages(struct store *s, const struct call *c, const char *prefix, struct collector *to, struct error *err)
+static int list_pages(struct store *s, const struct call *c, const char *prefix, struct collector *to,
+		      struct error *err)
 {
 	char *cursor = NULL;
 	int r;

@@ -23,7 +23,8 @@
 
 #define OPS (place_store()->ops)
 #define HANDLE (place_store()->handle)
-static const char KEY[] = "CiQKIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fEAESJAogICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8QARoL"
+static const char KEY[] =
+	"CiQKIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4fEAESJAogICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8QARoL"
 	"CIDiz6oGEJWa7zoiQGM4NGNjOWI5MWFlMjM5OWIwNDNkYTdlY2E2MTYwNDhkNGI0MjAwZWRmMmZmNDE4ZDhhZjM4MzU5MTFkYjk0NWQ=";
 
 /* The clock that the directory store sees: a file's age cannot be set, since it is that of its inode's last change. */
@@ -67,7 +68,8 @@ static int create_in(struct store *s, const char *name, const struct secret *val
 	return s->ops->create(s->handle, &c, name, value, err);
 }
 
-static int replace_in(struct store *s, const char *name, const struct secret *old, const struct secret *value, struct error *err)
+static int replace_in(struct store *s, const char *name, const struct secret *old, const struct secret *value,
+		      struct error *err)
 {
 	struct call c = soon();
 

@@ -54,8 +54,8 @@ static int waits(const struct fault *f, const struct call *c, bool change)
 	return r;
 }
 
-static int before(struct backend *b, const struct call *c, const char *op, const char *name, bool change, struct fault *f,
-		  struct error *err)
+static int before(struct backend *b, const struct call *c, const char *op, const char *name, bool change,
+		  struct fault *f, struct error *err)
 {
 	rules_match(b->label, b->where, op, name, f);
 	note(b, "begin", op, name, 0);
@@ -65,8 +65,8 @@ static int before(struct backend *b, const struct call *c, const char *op, const
 	return f->fail ? error_set(err, f->code, "fault: %s '%s' was made to fail", op, name) : 0;
 }
 
-static int after(struct backend *b, const struct call *c, const char *op, const char *name, const struct fault *f, int r,
-		 struct error *err)
+static int after(struct backend *b, const struct call *c, const char *op, const char *name, const struct fault *f,
+		 int r, struct error *err)
 {
 	if (r == 0 && f->lose) {
 		call_sleep(c, INT64_C(3600000000000), false);

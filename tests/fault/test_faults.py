@@ -62,7 +62,8 @@ def test_a_create_that_lies_is_found_by_reading_back(faulty, sides, migrate):
 
 def test_a_create_that_lies_is_believed_only_without_verification(faulty, sides):
     source, target = sides
-    result = faulty.run(["/target:create:key-3:lie"], "--no-verify", "--from", source.path, "--to", target.path).expect(0)
+    result = faulty.run(["/target:create:key-3:lie"], "--no-verify", "--from", source.path, "--to",
+                        target.path).expect(0)
     assert "unverified" in result.out + result.err
 
 
@@ -93,7 +94,8 @@ def test_an_answer_that_is_lost_is_settled_by_the_next_run(faulty, sides, migrat
 
 def test_a_read_that_hangs_ends_at_its_deadline_and_stops_no_other(faulty, sides):
     source, target = sides
-    result = faulty.run(["/source:get:key-7:hang"], "--timeout", "1", "--from", source.path, "--to", target.path).expect(5)
+    result = faulty.run(["/source:get:key-7:hang"], "--timeout", "1", "--from", source.path, "--to",
+                        target.path).expect(5)
     assert "key-7" in result.out
     assert sorted(target.all()) == sorted(set(source.all()) - {"key-7"})
 
@@ -143,7 +145,8 @@ def test_a_store_with_a_gap_replaces_all(faulty, differing):
 def test_the_old_key_is_put_back_where_the_new_one_is_refused(faulty, differing):
     source, target = differing
     before = target.value("key-6")
-    result = faulty.run(GAP + ["/target:create:key-6:fail=EFBIG:x1"], "--force", "--from", source.path, "--to", target.path)
+    result = faulty.run(GAP + ["/target:create:key-6:fail=EFBIG:x1"], "--force", "--from", source.path, "--to",
+                        target.path)
     assert result.status in (1, 6) and "key-6" in result.out
     assert target.value("key-6") == before
     assert {**source.all(), "key-6": before} == target.all()
@@ -174,7 +177,8 @@ def test_what_comes_back_while_it_is_tried_is_put_back(faulty, differing):
     source, target = differing
     old, rules = target.value("key-0"), faulty.tmp / "rules"
     rules.write_text("\n".join(GAP + ["/target:create:key-0:fail=EHOSTUNREACH"]))
-    process = faulty.programs.start([faulty.program, "--force", "--timeout", "2", "--from", source.path, "--to", target.path],
+    process = faulty.programs.start([faulty.program, "--force", "--timeout", "2", "--from", source.path, "--to",
+                                     target.path],
                                     env={"KESFS_FAULT": f"@{rules}", "KESFS_FAULT_LOG": str(faulty.log)})
     wait_until(lambda: "rying to put it back" in _stderr(faulty.programs, process), "the cry for help")
     better = faulty.tmp / "rules.new"
@@ -185,7 +189,8 @@ def test_what_comes_back_while_it_is_tried_is_put_back(faulty, differing):
     assert target.value("key-0") in (old, source.value("key-0"))
 
 
-def test_a_kill_in_the_gap_leaves_the_old_key_in_the_backup_and_the_next_run_finishes(faulty, differing, store, migrate):
+def test_a_kill_in_the_gap_leaves_the_old_key_in_the_backup_and_the_next_run_finishes(faulty, differing, store,
+                                                                                      migrate):
     source, target = differing
     backup, old, gate = store("backup"), target.all(), faulty.tmp / "gate"
     gate.touch()
@@ -218,7 +223,8 @@ def test_a_second_signal_does_not_end_a_started_replace(faulty, differing):
 
 def test_a_replace_that_lies_is_found(faulty, differing):
     source, target = differing
-    result = faulty.run(["/target:replace:key-3:lie", "/target:*:*:local"], "--force", "--from", source.path, "--to", target.path)
+    result = faulty.run(["/target:replace:key-3:lie", "/target:*:*:local"], "--force", "--from", source.path, "--to",
+                        target.path)
     assert result.status not in (0, 6) and "key-3" in result.out
 
 

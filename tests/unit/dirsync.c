@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * How many syncs serve how many waiters, and who hears of a failed one.  A sync here takes as long as the test wants. */
+ * How many syncs serve how many waiters, and who hears of a failed one.  A sync here takes as long as the test
+ * wants. */
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>

@@ -66,7 +66,8 @@ static int fake_remove(struct backend *b, const struct call *c, const char *name
 	return event == LOST ? error_set(err, b->remove_code, "the answer was lost") : 0;
 }
 
-static int fake_create(struct backend *b, const struct call *c, const char *name, const struct secret *val, struct error *err)
+static int fake_create(struct backend *b, const struct call *c, const char *name, const struct secret *val,
+		       struct error *err)
 {
 	enum event event = next(b->creates, &b->create_calls);
 
