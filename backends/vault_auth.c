@@ -338,13 +338,18 @@ int vault_prove(struct backend *b, const struct call *c, struct error *err)
 {
 	for (bool fresh = false;; fresh = true) {
 		SECRET(token);
+		struct token_state before;
 		uint64_t generation = 0;
 		int life;
 		bool refused = false;
 
+		token_state(b->token, &before);
 		int r = token_get(b->token, c, &token, &generation, err);
 		if (r != 0 || blind(b, generation, false))
 			return r;
+		/* A login that has just worked is proof enough; a token from the file was not shown to anybody yet. */
+		if (b->login.kind != VAULT_LOGIN_TOKEN && generation != before.generation)
+			return 0;
 		r = life_share(b, c, &token, generation, &life, err);
 		if (r == 0 && life == LIFE_UNKNOWN)
 			r = read_refused(b, c, &token, &refused, err);

@@ -53,7 +53,9 @@ struct backend {
 	char *transit, *transit_key;  /* NULL: values are not wrapped */
 	struct vault_doubt doubt;
 
-	atomic_bool sealed, checked, transit_checked;
+	atomic_bool sealed, transit_checked;
+	atomic_bool checked;          /* the engine is there, and of the right kind and version */
+	atomic_bool barred;           /* the login may not even ask for the engine */
 	atomic_bool unproved;         /* a fixed token whose policy does not let us see whether it is still good */
 	atomic_llong token_expires;   /* seconds since 1970; 0: not known, or never */
 	int64_t first_lease;          /* ns; the token's thread only */

@@ -77,6 +77,7 @@ static int engine_check(struct backend *b, const struct call *c, struct error *e
 	if (atomic_load(&b->checked))
 		return 0;
 	int r = mount_ask(b, c, &json, err);
+	atomic_store(&b->barred, r == -EACCES);
 	if (r != 0)
 		return r == -EACCES ? 0 : r;
 	const char *type = json_text(json, "data.type"), *version = json_text(json, "data.options.version");
@@ -103,19 +104,29 @@ int vault_status(struct backend *b, const struct call *c, struct error *err)
 
 /* ---- identity ---- */
 
+static char *cluster_name(struct backend *b)
+{
+	pthread_mutex_lock(&b->lock);
+	char *name = b->cluster != NULL ? vault_format("vault:%s", b->cluster) : NULL;
+	pthread_mutex_unlock(&b->lock);
+	return name;
+}
+
 /* The cluster's id, whatever name or address it was reached by; where a proxy hides it, the engine's own accessor; where
  * that may not be asked either, the address, so that two names of one server go unnoticed. */
 int vault_identity(struct backend *b, const struct call *c, char **ret, struct error *err)
 {
 	AUTO_TEXT(cluster);
 	AUTO_JSON(json);
-	int r = health(b, c, err);
+	int r = 0;
 
+	cluster = cluster_name(b);
+	if (cluster == NULL) {                /* status() was not asked yet */
+		r = health(b, c, err);
+		cluster = cluster_name(b);
+	}
 	if (r != 0)
 		return r;
-	pthread_mutex_lock(&b->lock);
-	cluster = b->cluster != NULL ? vault_format("vault:%s", b->cluster) : NULL;
-	pthread_mutex_unlock(&b->lock);
 	if (cluster == NULL) {
 		r = mount_ask(b, c, &json, err);
 		if (r != 0 && r != -EACCES)
@@ -241,10 +252,9 @@ int vault_probe(struct backend *b, const struct call *c,
 {
 	const struct saying s = { say, arg };
 	char sentence[600];
-	AUTO_JSON(json);
-	int r = mount_ask(b, c, &json, err);
+	int r = atomic_load(&b->barred) ? 0 : engine_check(b, c, err);
 
-	if (r != -EACCES)
+	if (r != 0 || !atomic_load(&b->barred))
 		return r != 0 ? r : permissions_say(b, c, &s, err);
 	snprintf(sentence, sizeof sentence, "there is no engine at %s/, or the login has no rights at all in it: the policy needs "
 	         "'read' on %s/*, and more to write", b->engine, b->data);
