@@ -321,9 +321,11 @@ static unsigned runs, good_from;              /* tokens before good_from are ref
 
 static int run(void *arg, const struct secret *value, struct error *err)
 {
+	char text[32];
 	unsigned n = 0;
 
-	sscanf((const char *)value->bytes, "token-%u", &n);
+	snprintf(text, sizeof text, "%.*s", (int)value->len, (const char *)value->bytes);     /* nothing ends a secret */
+	sscanf(text, "token-%u", &n);
 	pthread_mutex_lock(&runs_lock);
 	runs++;
 	pthread_mutex_unlock(&runs_lock);
