@@ -183,26 +183,28 @@ int vault_create(struct backend *b, const struct call *c, const char *name, cons
 
 /* ---- remove ---- */
 
-/* Vault says 204 whether or not there was anything. */
-static int is_there(struct backend *b, const struct call *c, const char *name, struct error *err)
+/* Vault says 204 whether or not there was anything, so it is asked first.  *entry tells this entry from a newer one of the
+ * name: when it was made, or its value where there is no such time or it may not be read. */
+static int entry_look(struct backend *b, const struct call *c, const char *name, struct secret *entry, struct error *err)
 {
 	HTTP_REPLY(reply);
+	AUTO_JSON(json);
 	AUTO_TEXT(path);
+	int r = -EACCES;
 
 	path = vault_path(b->metadata, name);
 	if (path == NULL)
 		return no_memory(name, err);
 	const struct vault_ask ask = { .method = "GET", .path = path, .doing = "looking at", .name = name, .needs = "read" };
-	int r = vault_ask(b, c, &ask, &reply, err);
-	if (r != -EACCES || !b->v2)
-		return r;
-	/* The metadata may not be read; the key perhaps may. */
-	SECRET(there);
-	struct error why = ERROR_INIT;
-	r = vault_get(b, c, name, &there, &why);
-	if (r == 0 || is_other(r))
-		return 0;
-	return error_set(err, why.code, "%s", why.text);
+	if (b->v2)
+		r = vault_ask(b, c, &ask, &reply, err);
+	if (r == 0)
+		r = vault_json(b, &ask, &reply, &json, err);
+	if (r == 0)
+		return json_take_text(json, "data.created_time", entry, err);
+	if (r == -EACCES)
+		r = vault_get(b, c, name, entry, err);
+	return is_other(r) ? 0 : r;
 }
 
 static int removal(struct backend *b, const struct call *c, const char *name, struct error *err)
@@ -213,7 +215,7 @@ static int removal(struct backend *b, const struct call *c, const char *name, st
 	path = vault_path(b->metadata, name);
 	if (path == NULL)
 		return no_memory(name, err);
-	/* To be sent again is no harm to a deletion, except that it may then hit a newer key: so it is a change. */
+	/* Sent again by itself it might hit a newer key: so it is a change. */
 	const struct vault_ask ask = { .method = "DELETE", .path = path, .change = true, .doing = "removing", .name = name,
 	                               .needs = "delete" };
 	int r = vault_ask(b, c, &ask, &reply, err);
@@ -222,27 +224,40 @@ static int removal(struct backend *b, const struct call *c, const char *name, st
 	return r == -ENOENT ? 0 : r;
 }
 
+/* After a lost answer: 0 gone, or another one is there now, which is not ours to delete; -EINPROGRESS not known; 1 it is
+ * still there. */
+static int removal_check(struct backend *b, const struct call *c, const char *name, const struct secret *entry)
+{
+	SECRET(now);
+	int r = entry_look(b, c, name, &now, NULL);
+
+	if (r == -ENOENT || (r == 0 && !secret_equal(entry, &now)))
+		return 0;
+	return r == 0 ? 1 : -EINPROGRESS;
+}
+
 int vault_remove(struct backend *b, const struct call *c, const char *name, struct error *err)
 {
 	const struct call settling = { .deadline = c->deadline };
 	struct call change = for_change(c);
 	struct retry again = retry_start(0);
-	int64_t wait = 0;
+	SECRET(entry);
 	int r = writable(b, name, NULL, err);
 
 	if (r == 0)
-		r = is_there(b, c, name, err);
+		r = entry_look(b, c, name, &entry, err);
 	if (r == 0)
 		r = removal(b, &change, name, err);
-	while (r == -EINPROGRESS) {
-		r = is_there(b, &settling, name, NULL);
-		if (r == -ENOENT)
+	while (r == -EINPROGRESS || r == 1) {
+		r = removal_check(b, &settling, name, &entry);
+		if (r == 0)
 			return 0;
-		wait = retry_next(&again, retry_random());
+		int64_t wait = retry_next(&again, retry_random());
 		if (wait < 0 || call_sleep(&settling, wait, false) != 0)
 			return error_set(err, EINPROGRESS, "vault: whether key '%s' was removed is not known: Vault did not answer", name);
 		change = for_change(&settling);
-		r = r == 0 ? removal(b, &change, name, err) : -EINPROGRESS;
+		if (r == 1)
+			r = removal(b, &change, name, err);
 	}
 	return r;
 }

@@ -137,6 +137,20 @@ def test_a_replace_that_is_disturbed_leaves_one_of_the_two_values(version, metho
     assert engine.all() == new
 
 
+def test_a_delete_whose_answer_is_lost_is_not_sent_again_onto_somebodys_newer_key(vault_engine, store, keys, tripwire,
+                                                                                  migrate):
+    engine = vault_engine(2)
+    ours, theirs = keys.a(), keys.a()
+    engine.put("my-key", keys.a())
+    source = store("newer", {"my-key": ours})
+    wire = tripwire(engine.vault.port)
+    wire.at(b"DELETE /v1/", 1, wire.lose_answer)
+    wire.at(b"GET /v1/" + engine.metadata("my-key").encode(), 2, lambda: engine.put("my-key", theirs))
+    said = migrate("--force", "--from", source.config, "--to", engine.config(endpoint=wire.endpoint)).expect({1, 5, 6})
+    assert wire.tripped == 2 and engine.value("my-key") == theirs
+    assert "my-key" in said.out + said.err
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("ending", ["vault comes back", "interrupted"])
 def test_a_replace_on_kv_v2_that_dies_with_vault_puts_the_key_back_or_says_so(ending, vault_own, vault_engine, store, keys,
