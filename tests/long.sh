@@ -12,7 +12,7 @@ present() {
 
 long_tests() {
 	title "Crash rounds and other long tests"
-	local args=(--only-long)
+	local args=(--only-long --durations=10)
 	[ "$peers" = yes ] || args+=(--no-peers)
 	python_tests "long" build "${args[@]}"
 }

@@ -26,9 +26,14 @@ def named_open(said):
     return {match[1] for match in re.finditer(r"^\s*[!?*~] ([\w-]+)", said.out + said.err, re.MULTILINE)}
 
 
+def keys_at(engine):
+    """Without the NAME.temp that Vault's own file storage may show after it was killed."""
+    return {name: value for name, value in engine.all().items() if "." not in name}
+
+
 def nothing_unnamed(said, source, engine):
     """Every key that is not at the target with its value is named; what is there is right."""
-    there = engine.all()
+    there = keys_at(engine)
     for name, value in there.items():
         assert value == source.value(name), f"{name} is wrong"
     assert set(source.names()) - set(there) <= named_open(said), said
@@ -36,7 +41,7 @@ def nothing_unnamed(said, source, engine):
 
 def completes(migrate, source, engine):
     migrate("--from", source.config, "--to", engine.config()).expect(0)
-    assert engine.all() == source.all()
+    assert keys_at(engine) == source.all()
 
 
 @pytest.mark.parametrize("version", [1, 2])
