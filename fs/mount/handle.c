@@ -265,7 +265,7 @@ void handle_release(struct handle *h)
 {
 	struct volume *v = h->node->volume;
 
-	if (h->node->kind == NODE_KEY || h->node->kind == NODE_TEMPORARY)
+	if (h->node->file)
 		notifier_pages(v->notifier, (uint64_t)(uintptr_t)h->node);
 	if (h->staged != NULL)
 		release_staged(v, h->staged);

@@ -237,7 +237,7 @@ void ops_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	struct session *s = ops_session(req);
 	struct node *n = ops_node(s, ino);
 
-	if (n->kind != NODE_KEY && n->kind != NODE_TEMPORARY) {
+	if (!n->file) {
 		if (wants_write(fi->flags))
 			fuse_reply_err(req, EACCES);
 		else

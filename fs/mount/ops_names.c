@@ -451,7 +451,7 @@ void ops_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr, int to_set, 
 	           FUSE_SET_ATTR_MTIME_NOW;
 	int code = 0;
 
-	if (n->kind != NODE_KEY && n->kind != NODE_TEMPORARY) {
+	if (!n->file) {
 		/* rsync -a sets the times of the directory it writes to. */
 		ops_getattr(req, ino, fi);
 		return;

@@ -114,6 +114,7 @@ struct node *tree_add(struct tree *t, struct volume *v, enum node_kind kind, con
 	}
 	n->volume = v;
 	n->kind = kind;
+	n->file = kind == NODE_KEY || kind == NODE_TEMPORARY;
 	n->created = n->changed = -1;
 	n->seen = time(NULL);
 	n->ino = node_number(v, kind, name);

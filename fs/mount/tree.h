@@ -37,6 +37,7 @@ struct node {
 	struct node *next;            /* in its bucket, or among the orphans */
 	struct node *prev;            /* among the orphans */
 	enum node_kind kind;
+	bool file;                    /* a key or temporary, of which one becomes the other; never changes */
 	bool fixed;                   /* part of a volume or of the session: never freed by itself */
 	bool linked;                  /* in the table */
 	bool stored;                  /* in the store, as far as we know */
