@@ -107,7 +107,8 @@ static void request_interrupt(fuse_req_t req, void *data)
 	struct error err = ERROR_INIT;
 
 	pthread_mutex_lock(&r->lock);
-	if (r->answered) {
+	r->interrupted = true;
+	if (r->answered || r->registering) {
 		pthread_mutex_unlock(&r->lock);
 		return;
 	}
@@ -121,6 +122,26 @@ static void request_interrupt(fuse_req_t req, void *data)
 		request_end(r, error_set(&err, ECANCELED, "interrupted before anything was sent"), &err);
 }
 
+/* From here on an interrupt is heard.  One that came before is reported by libfuse from within the registration, where
+ * the request must not be answered: libfuse still uses it afterwards.  False: so it was, and the answer is given. */
+static bool request_watch(struct request *r)
+{
+	if (r->req == NULL)
+		return true;
+	r->registering = true;
+	fuse_req_interrupt_func(r->req, request_interrupt, r);
+	pthread_mutex_lock(&r->lock);
+	r->registering = false;
+	bool interrupted = r->interrupted;
+	r->answered = r->answered || interrupted;
+	pthread_mutex_unlock(&r->lock);
+	if (!interrupted)
+		return true;
+	fuse_req_interrupt_func(r->req, NULL, NULL);
+	fuse_reply_err(r->req, EINTR);
+	return false;
+}
+
 void request_start(struct request *r)
 {
 	struct volume *v = r->volume;
@@ -129,11 +150,10 @@ void request_start(struct request *r)
 	pthread_mutex_lock(&v->lock);
 	request_enlist(r);
 	pthread_mutex_unlock(&v->lock);
-	if (r->req != NULL)
-		fuse_req_interrupt_func(r->req, request_interrupt, r);
 	r->job.run = request_run;
+	bool watched = request_watch(r);
 	pthread_mutex_lock(&r->lock);
-	bool gone = r->req != NULL && r->answered;
+	bool gone = !watched || (r->req != NULL && r->answered);
 	bool queued = !gone && pool_submit(v->pool, &r->job);
 	pthread_mutex_unlock(&r->lock);
 	if (gone)
@@ -162,7 +182,7 @@ void request_wait(struct request *r)
 	request_enlist(r);
 	pthread_mutex_unlock(&v->lock);
 	r->waits = true;
-	fuse_req_interrupt_func(r->req, request_interrupt, r);
+	request_watch(r);
 	pthread_mutex_lock(&r->lock);
 	pthread_mutex_lock(&v->lock);
 	bool waiting = !r->answered && (r->refresh ? v->listing.running : volume_names(v) == NAMES_AWAITED);

@@ -20,8 +20,10 @@ struct request {
 	struct pool_job job;
 	struct cancel cancel;
 	struct call call;
-	pthread_mutex_t lock;         /* guards answered */
-	bool answered, waits, change;
+	pthread_mutex_t lock;         /* guards the next three */
+	bool answered;
+	bool registering, interrupted;        /* see request_watch() */
+	bool waits, change;
 
 	/* work() runs in the pool and may take its time; finish() runs exactly once, whatever became of the request,
 	 * brings the state up to date and then answers by request_claim().  Both without a lock. */
