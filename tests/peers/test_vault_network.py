@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks as they are: slow, lossy, silent; and names that do not resolve."""
+import os
 import re
 
 import pytest
@@ -49,3 +50,26 @@ def test_a_name_that_does_not_resolve_is_named(vault_engine, migrate):
     engine = vault_engine(1)
     said = migrate("--timeout", "5", "--list", "--from", engine.config(endpoint="http://vault.kesfs.invalid:8200")).expect(5)
     assert "vault.kesfs.invalid" in said.err and len(said.err.splitlines()) <= 2, said
+
+
+@pytest.mark.long
+def test_a_name_that_stops_resolving_is_an_outage_and_no_more(vault_own, vault_engine, keys, programs, tmp):
+    """In a mount namespace of its own, where /etc/hosts is ours to change."""
+    if os.geteuid() != 0 or programs.run("unshare", "-m", "true").status != 0:
+        pytest.skip("only root may have an /etc/hosts of his own")
+    own = vault_own()
+    engine = vault_engine(2, vault=own)
+    engine.put_all(keys.many(3))
+    hosts = tmp / "hosts"
+    hosts.write_text("127.0.0.1 localhost vault.kesfs.invalid\n")
+    config = engine.config(endpoint=f"http://vault.kesfs.invalid:{own.port}")
+
+    def listed():
+        return programs.run("unshare", "-m", "sh", "-c", 'mount --bind "$1" /etc/hosts && exec "$2" --timeout 5 --list --from "$3"',
+                            "sh", hosts, programs.kesfs_migrate, config)
+    assert len(listed().expect(0).lines) == 3
+    hosts.write_text("127.0.0.1 localhost\n")
+    said = listed().expect(5)
+    assert "vault.kesfs.invalid" in said.err, said
+    hosts.write_text("127.0.0.1 localhost vault.kesfs.invalid\n")
+    assert len(listed().expect(0).lines) == 3
