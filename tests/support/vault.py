@@ -248,7 +248,9 @@ class Engine:
         return sorted(name for name in reply["data"].get("keys", [])) if status == 200 else []
 
     def all(self):
-        return {name: self.value(name) for name in self.names() if not name.endswith("/")}
+        """Without folders, and without the NAME.temp that Vault's file storage shows, and cannot read, after it was
+        killed: no key of KES has a dot."""
+        return {name: self.value(name) for name in self.names() if not name.endswith("/") and "." not in name}
 
     def remove(self, name):
         self.vault.api("DELETE", self.metadata(name))
