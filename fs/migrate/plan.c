@@ -38,14 +38,26 @@ struct refusal {
 	struct error *err;
 };
 
+static bool refusal_counts(const struct refusal *q, const char *what)
+{
+	static const struct { const char *what; bool read, write; } needs[] = {
+		{ "read", true, true }, { "unwrap", true, true }, { "write", false, true }, { "create", false, true },
+		{ "wrap", false, true },
+	};
+
+	if (q->list && strcmp(what, "list") == 0)
+		return true;
+	for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
+		if (strcmp(what, needs[i].what) == 0)
+			return q->side->role == ROLE_SOURCE ? needs[i].read : needs[i].write;
+	return false;
+}
+
 static void refusal_note(bool may, const char *what, const char *sentence, void *arg)
 {
 	struct refusal *q = arg;
-	bool needed = strcmp(what, "read") == 0 || (q->list && strcmp(what, "list") == 0);
 
-	if (q->side->role != ROLE_SOURCE)
-		needed = needed || strcmp(what, "write") == 0 || strcmp(what, "create") == 0;
-	if (!may && needed && q->err->code == 0)
+	if (!may && q->err->code == 0 && refusal_counts(q, what))
 		error_set(q->err, EACCES, "%s %s: %s", q->side->word, side_label(q->side), sentence);
 }
 
