@@ -77,7 +77,8 @@ char *vault_path(const char *folder, const char *name)
 
 /* ---- the section of the configuration file ---- */
 
-static int text_take(const struct config_map *cfg, const char *field, const char *otherwise, char **ret, struct error *err)
+static int text_take(const struct config_map *cfg, const char *field, const char *otherwise, char **ret,
+                     struct error *err)
 {
 	const char *text = config_text(cfg, field);
 
@@ -239,7 +240,8 @@ static void vault_close(struct backend *b)
 	free(b);
 }
 
-static int vault_open(const struct config_map *cfg, const struct backend_options *o, struct backend **ret, struct error *err)
+static int vault_open(const struct config_map *cfg, const struct backend_options *o, struct backend **ret,
+                      struct error *err)
 {
 	const struct http_options options = {
 		.label = "vault", .ca = config_text(cfg, "tls.ca"), .cert = config_text(cfg, "tls.cert"),
@@ -285,8 +287,8 @@ static void vault_notice(struct backend *b, void (*warn)(const char *sentence, v
 		if (getenv(variables[i]) != NULL)
 			n += (size_t)snprintf(sentence + n, sizeof sentence - n, "%s%s", n > 0 ? ", " : "", variables[i]);
 	if (n > 0) {
-		snprintf(sentence + n, sizeof sentence - n, " in the environment: a KES server obeys that, kesfs does not: set in the configuration "
-		         "file what is needed of it");
+		snprintf(sentence + n, sizeof sentence - n, " in the environment: a KES server obeys that, kesfs does not: set in "
+		         "the configuration file what is needed of it");
 		warn(sentence, arg);
 	}
 }

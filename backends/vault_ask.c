@@ -58,8 +58,8 @@ static void leader_set(struct backend *b, const char *base)
 	pthread_mutex_unlock(&b->lock);
 }
 
-/* A standby's Location is the leader's address and our own path.  Anything else is some proxy's idea, and the token must
- * not go there. */
+/* A standby's Location is the leader's address and our own path.  Anything else is some proxy's idea, and the token
+ * must not go there. */
 static int leader_follow(struct backend *b, const char *escaped, const struct http_reply *reply, char **base,
                          struct error *err)
 {

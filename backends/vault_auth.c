@@ -23,7 +23,8 @@ static int file_read(const char *path, struct secret *out, struct error *err)
 	if (r != 0)
 		return error_prefix(err, "vault: %s", path);
 	secret_trim(out);
-	return out->len > 0 ? 0 : error_set(err, EKEYREJECTED, "vault: %s is empty, and should hold what we log in with", path);
+	return out->len > 0 ? 0 : error_set(err, EKEYREJECTED, "vault: %s is empty, and should hold what we log in with",
+	                                    path);
 }
 
 static int login_body(const struct vault_login *l, struct secret *body, struct error *err)
@@ -58,8 +59,8 @@ static void lease_take(struct backend *b, int64_t seconds, bool renewable, struc
 	ret->lifetime = renewable || b->login.kind != VAULT_LOGIN_TOKEN ? seconds * SECOND_NS : 0;
 }
 
-static int grant_take(struct backend *b, const struct vault_ask *a, const struct http_reply *reply, struct token_grant *ret,
-                      struct error *err)
+static int grant_take(struct backend *b, const struct vault_ask *a, const struct http_reply *reply,
+                      struct token_grant *ret, struct error *err)
 {
 	AUTO_JSON(json);
 	int r = vault_json(b, a, reply, &json, err);
@@ -75,10 +76,12 @@ static int grant_take(struct backend *b, const struct vault_ask *a, const struct
 }
 
 /* A login refused, in a sentence that says which of the things in the configuration to look at. */
-static int login_refused(struct backend *b, const struct vault_ask *a, const struct http_reply *reply, struct error *err)
+static int login_refused(struct backend *b, const struct vault_ask *a, const struct http_reply *reply,
+                         struct error *err)
 {
 	static const char *const checks[] = {
-		[VAULT_LOGIN_APPROLE] = "check keystore.vault.approle: wrong role or secret id, or the secret id is used up or expired",
+		[VAULT_LOGIN_APPROLE] = "check keystore.vault.approle: wrong role or secret id, or the secret id is used up or "
+		                        "expired",
 		[VAULT_LOGIN_KUBERNETES] = "check keystore.vault.kubernetes: role, jwt, and who may log in with them",
 		[VAULT_LOGIN_CERT] = "check keystore.vault.tls.cert and cert.role",
 	};
@@ -93,8 +96,8 @@ static int login_refused(struct backend *b, const struct vault_ask *a, const str
 	int r = vault_classify(b, a, reply, err);
 	if (r != -ENOENT && r != -EPROTO)
 		return r;
-	return error_set(err, EPROTO, "vault: there is no login at %s/v1/%s: check the engine and the namespace of the login in "
-	                 "the configuration", b->base, a->path);
+	return error_set(err, EPROTO, "vault: there is no login at %s/v1/%s: check the engine and the namespace of the "
+	                 "login in the configuration", b->base, a->path);
 }
 
 static int engine_login(struct backend *b, const struct call *c, struct token_grant *ret, struct error *err)
@@ -179,7 +182,8 @@ static int login(void *arg, const struct call *c, struct token_grant *ret, struc
 }
 
 /* -EKEYREJECTED makes the token's thread log in anew. */
-static int renew(void *arg, const struct call *c, const struct secret *current, struct token_grant *ret, struct error *err)
+static int renew(void *arg, const struct call *c, const struct secret *current, struct token_grant *ret,
+                 struct error *err)
 {
 	struct backend *b = arg;
 	HTTP_REPLY(reply);
@@ -210,8 +214,8 @@ const struct token_ops vault_token_ops = { .login = login, .renew = renew };
 enum { LIFE_UNKNOWN, LIFE_ALIVE, LIFE_DEAD };
 enum { ASK_EITHER, ASK_LOOK, ASK_RENEW };
 
-/* A token may nearly always look at itself, or at least renew itself; 400 means a good one that cannot be renewed.  *works
- * is the question that the policy allows, once one was answered: then its 403 is no matter of policy. */
+/* A token may nearly always look at itself, or at least renew itself; 400 means a good one that cannot be renewed.
+ * *works is the question that the policy allows, once one was answered: then its 403 is no matter of policy. */
 static int life_ask(struct backend *b, const struct call *c, const struct secret *token, int *works, int *ret,
                     struct error *err)
 {
@@ -245,8 +249,8 @@ static bool wait_until_asked(struct vault_doubt *d, const struct call *c)
 }
 
 /* The answer to a question begun after now, ours or somebody's: one that began before our 403 proves nothing. */
-static int life_share(struct backend *b, const struct call *c, const struct secret *token, uint64_t generation, int *ret,
-                      struct error *err)
+static int life_share(struct backend *b, const struct call *c, const struct secret *token, uint64_t generation,
+                      int *ret, struct error *err)
 {
 	struct vault_doubt *d = &b->doubt;
 	int r = 0;
@@ -318,7 +322,8 @@ int vault_doubt_token(struct backend *b, const struct call *c, const struct secr
 /* ---- proof ---- */
 
 /* Vault asks for the token before it looks for the key: 404 proves it as well as 200. */
-static int read_refused(struct backend *b, const struct call *c, const struct secret *token, bool *ret, struct error *err)
+static int read_refused(struct backend *b, const struct call *c, const struct secret *token, bool *ret,
+                        struct error *err)
 {
 	HTTP_REPLY(reply);
 	AUTO_TEXT(path);

@@ -88,8 +88,8 @@ static const struct answer {
 	{ 503, "locked", ENOKEY, PLAIN, "the namespace is locked: unlock it" },
 };
 
-/* Vault's own 404 is JSON with "errors", often an empty list, or with "data" of a deleted version.  Any other comes from
- * a proxy or another server, and says nothing about keys. */
+/* Vault's own 404 is JSON with "errors", often an empty list, or with "data" of a deleted version.  Any other comes
+ * from a proxy or another server, and says nothing about keys. */
 static bool absent_by_vault(const struct vault_ask *a, const struct http_reply *reply)
 {
 	AUTO_JSON(json);

@@ -58,7 +58,8 @@ int vault_get(struct backend *b, const struct call *c, const char *name, struct 
 		return r;
 	const struct json *data = json_at(json, b->v2 ? "data.data" : "data");
 	if (!json_is_object(data))
-		return error_set(err, EPROTO, "vault: reading key '%s': the answer has no data: is keystore.vault.version right?", name);
+		return error_set(err, EPROTO, "vault: reading key '%s': the answer has no data: is keystore.vault.version right?",
+		                 name);
 	if (json_text(json_member(data, name), NULL) == NULL)
 		return error_set(err, ENOMSG, "vault: %s was not written by a KES server: it has no text named '%s'", path, name);
 	r = json_take_text(json_member(data, name), NULL, &text, err);
@@ -93,7 +94,8 @@ static int stat_v1(struct backend *b, const struct call *c, const char *name, ba
 	return r;
 }
 
-static int stat_metadata(struct backend *b, const struct call *c, const char *name, struct backend_entry *e, struct error *err)
+static int stat_metadata(struct backend *b, const struct call *c, const char *name, struct backend_entry *e,
+                         struct error *err)
 {
 	HTTP_REPLY(reply);
 	AUTO_JSON(json);
@@ -117,7 +119,8 @@ static int stat_metadata(struct backend *b, const struct call *c, const char *na
 }
 
 /* Who may not read the metadata reads the key. */
-static int stat_data(struct backend *b, const struct call *c, const char *name, struct backend_entry *e, struct error *err)
+static int stat_data(struct backend *b, const struct call *c, const char *name, struct backend_entry *e,
+                     struct error *err)
 {
 	HTTP_REPLY(reply);
 	AUTO_JSON(json);

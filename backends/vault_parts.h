@@ -82,7 +82,8 @@ struct vault_ask {
 	const char *needs;            /* the capability: "read" */
 };
 
-/* vault_ask.c: 0 for a 2xx answer; else -errno with a sentence, and *ret the answer if there was one (status 0: none). */
+/* vault_ask.c: 0 for a 2xx answer; else -errno with a sentence, and *ret the answer if there was one (status 0:
+ * none). */
 int vault_ask(struct backend *b, const struct call *c, const struct vault_ask *a, struct http_reply *ret,
               struct error *err);
 /* The same with this token, or none; 0 whatever the status. */
@@ -118,7 +119,8 @@ int vault_stat(struct backend *b, const struct call *c, const char *name, backen
                struct error *err);
 
 /* vault_write.c */
-int vault_create(struct backend *b, const struct call *c, const char *name, const struct secret *val, struct error *err);
+int vault_create(struct backend *b, const struct call *c, const char *name, const struct secret *val,
+                 struct error *err);
 int vault_replace(struct backend *b, const struct call *c, const char *name, const struct secret *old,
                   const struct secret *val, struct error *err);
 int vault_remove(struct backend *b, const struct call *c, const char *name, struct error *err);

@@ -82,7 +82,8 @@ static int engine_check(struct backend *b, const struct call *c, struct error *e
 		return r == -EACCES ? 0 : r;
 	const char *type = json_text(json, "data.type"), *version = json_text(json, "data.options.version");
 	if (type != NULL && strcmp(type, "kv") != 0 && strcmp(type, "generic") != 0)
-		return error_set(err, EINVAL, "vault: the engine at %s/ is of type '%s', not a KV engine: check keystore.vault.engine",
+		return error_set(err, EINVAL,
+		                 "vault: the engine at %s/ is of type '%s', not a KV engine: check keystore.vault.engine",
 		                 b->engine, type);
 	bool v2 = version != NULL && strcmp(version, "2") == 0;
 	if (type != NULL && v2 != b->v2)
@@ -112,8 +113,8 @@ static char *cluster_name(struct backend *b)
 	return name;
 }
 
-/* The cluster's id, whatever name or address it was reached by; where a proxy hides it, the engine's own accessor; where
- * that may not be asked either, the address, so that two names of one server go unnoticed. */
+/* The cluster's id, whatever name or address it was reached by; where a proxy hides it, the engine's own accessor;
+ * where that may not be asked either, the address, so that two names of one server go unnoticed. */
 int vault_identity(struct backend *b, const struct call *c, char **ret, struct error *err)
 {
 	AUTO_TEXT(cluster);
@@ -143,8 +144,8 @@ int vault_identity(struct backend *b, const struct call *c, char **ret, struct e
 /* ---- permissions ---- */
 
 /* The answer of sys/capabilities-self for these paths; -EACCES: it may not be asked. */
-static int capabilities(struct backend *b, const struct call *c, const char *const *paths, size_t count, struct json **ret,
-                        struct error *err)
+static int capabilities(struct backend *b, const struct call *c, const char *const *paths, size_t count,
+                        struct json **ret, struct error *err)
 {
 	HTTP_REPLY(reply);
 	SECRET(body);
@@ -256,8 +257,8 @@ int vault_probe(struct backend *b, const struct call *c,
 
 	if (r != 0 || !atomic_load(&b->barred))
 		return r != 0 ? r : permissions_say(b, c, &s, err);
-	snprintf(sentence, sizeof sentence, "there is no engine at %s/, or the login has no rights at all in it: the policy needs "
-	         "'read' on %s/*, and more to write", b->engine, b->data);
+	snprintf(sentence, sizeof sentence, "there is no engine at %s/, or the login has no rights at all in it: the policy "
+	         "needs 'read' on %s/*, and more to write", b->engine, b->data);
 	say(false, "read", sentence, arg);
 	say(false, "create", sentence, arg);
 	return 0;

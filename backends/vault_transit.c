@@ -39,8 +39,8 @@ static int refused(struct backend *b, const struct vault_ask *a, const struct ht
 	if (wrapping && strstr(said, "minimum encryption key version") != NULL)
 		return error_set(err, EPROTO, "vault: %s key '%s': the transit key '%s' no longer allows version 1 (its "
 		                 "min_encryption_version), and a KES server reads no other", a->doing, a->name, b->transit_key);
-	return error_set(err, wrapping ? EPROTO : EBADMSG, "vault: %s key '%s' with the transit key '%s': %s", a->doing, a->name,
-	                 b->transit_key, said);
+	return error_set(err, wrapping ? EPROTO : EBADMSG, "vault: %s key '%s' with the transit key '%s': %s", a->doing,
+	                 a->name, b->transit_key, said);
 }
 
 /* Encrypting with a token that may create would make a missing transit key, and nobody would know why the KES server
@@ -68,8 +68,8 @@ static int key_check(struct backend *b, const struct call *c, const char *name, 
 	return 0;
 }
 
-static int transit_ask(struct backend *b, const struct call *c, const char *operation, const char *doing, const char *name,
-                       const struct secret *body, struct json **ret, struct error *err)
+static int transit_ask(struct backend *b, const struct call *c, const char *operation, const char *doing,
+                       const char *name, const struct secret *body, struct json **ret, struct error *err)
 {
 	HTTP_REPLY(reply);
 	AUTO_TEXT(path);

@@ -47,7 +47,8 @@ struct creation {
 	bool doubt;                   /* an answer was lost: our value may be there */
 };
 
-static int body_make(struct backend *b, const char *name, const struct secret *text, struct secret *body, struct error *err)
+static int body_make(struct backend *b, const char *name, const struct secret *text, struct secret *body,
+                     struct error *err)
 {
 	int r = b->v2 ? json_format(body, "{%s:{%s:%d},%s:{%s:%S}}", "options", "cas", 0, "data", name, text) :
 	                json_format(body, "{%s:%S}", name, text);
@@ -127,7 +128,8 @@ static int settle(struct creation *n, const struct call *c, int r, struct error 
 	return 1;
 }
 
-/* On KV v2 the condition makes it safe to send it again; on KV v1 it is the same value, after a look that found none. */
+/* On KV v2 the condition makes it safe to send it again; on KV v1 it is the same value, after a look that found
+ * none. */
 static int create_settled(struct creation *n, const struct call *c, struct error *err)
 {
 	const struct call settling = { .deadline = c->deadline };
@@ -183,9 +185,10 @@ int vault_create(struct backend *b, const struct call *c, const char *name, cons
 
 /* ---- remove ---- */
 
-/* Vault says 204 whether or not there was anything, so it is asked first.  *entry tells this entry from a newer one of the
- * name: when it was made, or its value where there is no such time or it may not be read. */
-static int entry_look(struct backend *b, const struct call *c, const char *name, struct secret *entry, struct error *err)
+/* Vault says 204 whether or not there was anything, so it is asked first.  *entry tells this entry from a newer one
+ * of the name: when it was made, or its value where there is no such time or it may not be read. */
+static int entry_look(struct backend *b, const struct call *c, const char *name, struct secret *entry,
+                      struct error *err)
 {
 	HTTP_REPLY(reply);
 	AUTO_JSON(json);
@@ -224,8 +227,8 @@ static int removal(struct backend *b, const struct call *c, const char *name, st
 	return r == -ENOENT ? 0 : r;
 }
 
-/* After a lost answer: 0 gone, or another one is there now, which is not ours to delete; -EINPROGRESS not known; 1 it is
- * still there. */
+/* After a lost answer: 0 gone, or another one is there now, which is not ours to delete; -EINPROGRESS not known; 1 it
+ * is still there. */
 static int removal_check(struct backend *b, const struct call *c, const char *name, const struct secret *entry)
 {
 	SECRET(now);
@@ -321,7 +324,8 @@ static int may_create(struct backend *b, const struct call *c, const char *name,
 	const struct vault_ask ask = { .method = "PUT", .path = other, .body = &body, .change = true, .doing = "replacing",
 	                               .name = name, .needs = "create" };
 	r = vault_ask(b, c, &ask, &reply, err);
-	return r == -EEXIST ? 0 : r == 0 ? error_set(err, EPROTO, "vault: replacing key '%s': conditions are not obeyed", name) : r;
+	return r == -EEXIST ? 0 : r == 0 ? error_set(err, EPROTO, "vault: replacing key '%s': conditions are not obeyed",
+	                                             name) : r;
 }
 
 int vault_replace(struct backend *b, const struct call *c, const char *name, const struct secret *old,
