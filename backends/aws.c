@@ -4,7 +4,6 @@
 #include "backends/aws.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,22 +14,6 @@
 
 enum { VALUE_MAX = 65536, NAME_MAX_AWS = 512, RECOVERY_DEFAULT = 30 };
 #define METADATA_CONNECT_NS INT64_C(1000000000)
-
-void aws_freep(char **text)
-{
-	free(*text);
-}
-
-char *aws_format(const char *fmt, ...)
-{
-	va_list ap;
-	char *out;
-
-	va_start(ap, fmt);
-	int n = vasprintf(&out, fmt, ap);
-	va_end(ap);
-	return n < 0 ? NULL : out;
-}
 
 /* ---- the section of the configuration file ---- */
 
@@ -86,7 +69,7 @@ static int endpoint_open(struct backend *b, const struct config_map *cfg, struct
 	if (n > port && memcmp(host + n - port, own, port) == 0)
 		n -= port;
 	b->host = strndup(host, n);
-	b->url = b->host != NULL ? aws_format("%s://%s/", http ? "http" : "https", b->host) : NULL;
+	b->url = b->host != NULL ? text_format("%s://%s/", http ? "http" : "https", b->host) : NULL;
 	return b->url != NULL ? 0 : error_set(err, ENOMEM, "aws: no memory");
 }
 
@@ -213,7 +196,7 @@ static int aws_identity(struct backend *b, const struct call *c, char **ret, str
 
 	if (r != 0)
 		return r;
-	*ret = aws_format("aws//%s/%s/%s", real ? "" : b->host, b->region, account);
+	*ret = text_format("aws//%s/%s/%s", real ? "" : b->host, b->region, account);
 	return *ret != NULL ? 0 : error_set(err, ENOMEM, "aws: no memory");
 }
 

@@ -110,7 +110,7 @@ int aws_metadata_container(struct aws_login *l, const struct call *c, struct aws
 	if (full != NULL && *full != '\0')
 		url = strdup(full);
 	else if (relative != NULL && *relative != '\0')
-		url = aws_format("http://169.254.170.2%s%s", *relative == '/' ? "" : "/", relative);
+		url = text_format("http://169.254.170.2%s%s", *relative == '/' ? "" : "/", relative);
 	else
 		return 1;
 	if (url == NULL)
@@ -143,7 +143,7 @@ static int instance_role(struct aws_login *l, const struct call *c, const char *
 	HTTP_REPLY(reply);
 	AUTO_TEXT(url);
 
-	url = aws_format("%s/latest/meta-data/iam/security-credentials/", base);
+	url = text_format("%s/latest/meta-data/iam/security-credentials/", base);
 	if (url == NULL)
 		return -ENOMEM;
 	int r = instance_get(l, c, session, url, &reply, err);
@@ -167,7 +167,7 @@ int aws_metadata_instance(struct aws_login *l, const struct call *c, struct aws_
 		return 1;
 	if (base == NULL || *base == '\0')
 		base = "http://169.254.169.254";
-	url = aws_format("%s/latest/api/token", base);
+	url = text_format("%s/latest/api/token", base);
 	if (url == NULL)
 		return -ENOMEM;
 	int r = fetch(l, c, "PUT", url, &ttl, 1, &session, err);
@@ -180,7 +180,7 @@ int aws_metadata_instance(struct aws_login *l, const struct call *c, struct aws_
 	if (r != 0)
 		return r;
 	free(url);
-	url = aws_format("%s/latest/meta-data/iam/security-credentials/%s", base, role);
+	url = text_format("%s/latest/meta-data/iam/security-credentials/%s", base, role);
 	if (url == NULL)
 		return -ENOMEM;
 	r = instance_get(l, c, &session.body, url, &reply, err);

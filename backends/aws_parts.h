@@ -9,11 +9,9 @@
 #include "backends/backend.h"
 #include "backends/http.h"
 #include "backends/json.h"
+#include "backends/text.h"
 #include "backends/token.h"
 
-#define AUTO_TEXT(name) __attribute__((cleanup(aws_freep))) char *name = NULL
-void aws_freep(char **text);
-char *aws_format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));   /* malloc'd; NULL: no memory */
 
 /* ---- who we are (aws_credentials.c) ---- */
 

@@ -103,7 +103,7 @@ static int file_read(const char *variable, const char *below_home, struct secret
 	const char *named = getenv(variable), *home = getenv("HOME");
 	AUTO_TEXT(path);
 
-	path = named != NULL && *named != '\0' ? strdup(named) : home != NULL ? aws_format("%s/%s", home, below_home) : strdup("");
+	path = named != NULL && *named != '\0' ? strdup(named) : home != NULL ? text_format("%s/%s", home, below_home) : strdup("");
 	if (path == NULL)
 		return error_set(err, ENOMEM, "no memory");
 	if (*path == '\0')

@@ -71,8 +71,8 @@ static char *endpoint(const struct aws_login *l)
 	const char *own = getenv("AWS_ENDPOINT_URL_STS");
 
 	if (own != NULL && *own != '\0')
-		return aws_format("%.*s", (int)strcspn(own + 8, "/") + 8, own);
-	return aws_format("https://sts.%s.amazonaws.com%s", l->region, strncmp(l->region, "cn-", 3) == 0 ? ".cn" : "");
+		return text_format("%.*s", (int)strcspn(own + 8, "/") + 8, own);
+	return text_format("https://sts.%s.amazonaws.com%s", l->region, strncmp(l->region, "cn-", 3) == 0 ? ".cn" : "");
 }
 
 static int answer_take(const struct http_reply *reply, const char *role, struct aws_credentials *ret, struct error *err)

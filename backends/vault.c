@@ -2,7 +2,6 @@
  *
  * HashiCorp Vault and OpenBao: keys in a KV engine, version 1 or 2, exactly where a KES server keeps them. */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,11 +13,6 @@
 enum {
 	NAME_MAX_ = 512,              /* there is no fixed limit; KES's own is 80 */
 };
-
-void vault_freep(char **text)
-{
-	free(*text);
-}
 
 /* Append the segments of path to out the way Go's path.Join does: single slashes, "." dropped, ".." goes up. */
 static void path_append(char *out, const char *path)
@@ -59,20 +53,9 @@ static int path_join(const char *a, const char *b, const char *c, char **ret, st
 	return 0;
 }
 
-char *vault_format(const char *fmt, ...)
-{
-	va_list ap;
-	char *out;
-
-	va_start(ap, fmt);
-	int n = vasprintf(&out, fmt, ap);
-	va_end(ap);
-	return n < 0 ? NULL : out;
-}
-
 char *vault_path(const char *folder, const char *name)
 {
-	return vault_format("%s/%s", folder, name);
+	return text_format("%s/%s", folder, name);
 }
 
 /* ---- the section of the configuration file ---- */

@@ -95,7 +95,7 @@ static int exchange(struct backend *b, const struct call *c, const struct vault_
 	size_t n = 1;
 	AUTO_TEXT(url);
 
-	url = vault_format("%s/v1/%s%s%s", base, escaped, a->query != NULL ? "?" : "", a->query != NULL ? a->query : "");
+	url = text_format("%s/v1/%s%s%s", base, escaped, a->query != NULL ? "?" : "", a->query != NULL ? a->query : "");
 	if (url == NULL)
 		return error_set(err, ENOMEM, "vault: no memory");
 	if (ns != NULL)
@@ -169,7 +169,7 @@ int vault_json(struct backend *b, const struct vault_ask *a, const struct http_r
 {
 	AUTO_TEXT(url);
 
-	url = vault_format("%s/v1/%s", b->base, a->path);
+	url = text_format("%s/v1/%s", b->base, a->path);
 	if (url == NULL)
 		return error_set(err, ENOMEM, "vault: no memory");
 	const struct http_request request = { .method = a->method, .url = url };

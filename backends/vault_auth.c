@@ -106,7 +106,7 @@ static int engine_login(struct backend *b, const struct call *c, struct token_gr
 	HTTP_REPLY(reply);
 	AUTO_TEXT(path);
 
-	path = vault_format("auth/%s/login", b->login.engine);
+	path = text_format("auth/%s/login", b->login.engine);
 	if (path == NULL)
 		return error_set(err, ENOMEM, "vault: no memory");
 	const struct vault_ask ask = {

@@ -80,10 +80,10 @@ static int page_ask(struct backend *b, const struct call *c, unsigned size, stru
 
 	after = http_escape(p->after != NULL ? p->after : "");
 	path = vault_path(b->metadata, "");
-	doing = path != NULL ? vault_format("listing %s", path) : NULL;
+	doing = path != NULL ? text_format("listing %s", path) : NULL;
 	query = !b->v2 ? strdup("list=true") :
-	        p->after == NULL ? vault_format("list=true&limit=%u", size) :
-	        after != NULL ? vault_format("list=true&limit=%u&after=%s", size, after) : NULL;
+	        p->after == NULL ? text_format("list=true&limit=%u", size) :
+	        after != NULL ? text_format("list=true&limit=%u&after=%s", size, after) : NULL;
 	if (doing == NULL || query == NULL)
 		return error_set(err, ENOMEM, "vault: no memory");
 	const struct vault_ask ask = { .method = "GET", .path = path, .query = query, .sink = &sink, .doing = doing,
@@ -130,7 +130,7 @@ int vault_list(struct backend *b, const struct call *c, const char *prefix, char
 		r = page_ask(b, c, page_sizes[++index], &p, err);
 	/* More than was asked for, or what is not behind the mark, comes from a server that does not page. */
 	if (r == 0 && b->v2 && !p.whole && !p.enough && p.count == page_sizes[index]) {
-		next = vault_format("%u:%s", index, p.last);
+		next = text_format("%u:%s", index, p.last);
 		r = next != NULL ? 0 : error_set(err, ENOMEM, "vault: no memory for the listing");
 	}
 	json_keys_free(p.keys);

@@ -10,6 +10,7 @@
 #include "backends/backend.h"
 #include "backends/http.h"
 #include "backends/json.h"
+#include "backends/text.h"
 #include "backends/token.h"
 #include "backends/vault.h"
 
@@ -93,9 +94,6 @@ int vault_json(struct backend *b, const struct vault_ask *a, const struct http_r
                struct error *err);
 /* "kv/data/kes/NAME", malloc'd; NULL: no memory. */
 char *vault_path(const char *folder, const char *name);
-char *vault_format(const char *fmt, ...) __attribute__((format(printf, 1, 2)));   /* the same of any text */
-void vault_freep(char **text);
-#define AUTO_TEXT(name) __attribute__((cleanup(vault_freep))) char *name = NULL
 
 /* vault_error.c */
 int vault_classify(struct backend *b, const struct vault_ask *a, const struct http_reply *reply, struct error *err);

@@ -108,7 +108,7 @@ int vault_status(struct backend *b, const struct call *c, struct error *err)
 static char *cluster_name(struct backend *b)
 {
 	pthread_mutex_lock(&b->lock);
-	char *name = b->cluster != NULL ? vault_format("vault:%s", b->cluster) : NULL;
+	char *name = b->cluster != NULL ? text_format("vault:%s", b->cluster) : NULL;
 	pthread_mutex_unlock(&b->lock);
 	return name;
 }
@@ -133,10 +133,10 @@ int vault_identity(struct backend *b, const struct call *c, char **ret, struct e
 		if (r != 0 && r != -EACCES)
 			return r;
 		const char *accessor = json_text(json, "data.accessor");
-		cluster = accessor != NULL ? vault_format("vault-engine:%s", accessor) : vault_format("vault-at:%s", b->base);
+		cluster = accessor != NULL ? text_format("vault-engine:%s", accessor) : text_format("vault-at:%s", b->base);
 	}
 	if (cluster != NULL)
-		*ret = vault_format("%s %s%s%s", cluster, b->namespace != NULL ? b->namespace : "",
+		*ret = text_format("%s %s%s%s", cluster, b->namespace != NULL ? b->namespace : "",
 		                    b->namespace != NULL ? "/" : "", b->data);
 	return cluster == NULL || *ret == NULL ? error_set(err, ENOMEM, "vault: no memory") : 0;
 }
@@ -225,8 +225,8 @@ static int permissions_say(struct backend *b, const struct call *c, const struct
 	folder = vault_path(b->metadata, "");
 	any = vault_path(b->data, "*");
 	any_metadata = vault_path(b->metadata, "*");
-	encrypt = vault_format("%s/encrypt/%s", engine, key);
-	decrypt = vault_format("%s/decrypt/%s", engine, key);
+	encrypt = text_format("%s/encrypt/%s", engine, key);
+	decrypt = text_format("%s/decrypt/%s", engine, key);
 	if (folder == NULL || any == NULL || any_metadata == NULL || encrypt == NULL || decrypt == NULL)
 		return error_set(err, ENOMEM, "vault: no memory");
 	const char *const paths[] = { folder, any, any_metadata, encrypt, decrypt };

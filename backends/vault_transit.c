@@ -23,7 +23,7 @@ static bool is_wrapped(const struct secret *text)
 
 static char *transit_path(const struct backend *b, const char *operation)
 {
-	return vault_format("%s/%s/%s", b->transit, operation, b->transit_key);
+	return text_format("%s/%s/%s", b->transit, operation, b->transit_key);
 }
 
 /* What a 400 of the transit engine means for this key. */
