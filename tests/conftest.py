@@ -49,8 +49,9 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     # A run started by nohup or "&" ignores SIGINT, and children inherit that.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in (signal.SIGHUP, signal.SIGTERM, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    for number in (signal.SIGHUP, signal.SIGTERM):      # ends like Ctrl-C, so that nothing stays mounted
+        signal.signal(number, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_SETMASK, set())
     os.environ[programs_.SESSION_MARK] = MARK
     os.umask(0o022)
