@@ -44,7 +44,8 @@ struct handle *handle_new(struct node *n)
 	if (h == NULL)
 		return NULL;
 	h->node = n;
-	n->opens += !n->fixed;
+	if (!n->fixed)
+		n->opens++;
 	handle_enlist(h);
 	return h;
 }
@@ -58,7 +59,8 @@ void handle_free(struct handle *h)
 	if (v != NULL) {
 		pthread_mutex_lock(&v->lock);
 		snapshot_unref(h->snapshot);
-		h->node->opens -= !h->node->fixed;
+		if (!h->node->fixed)
+			h->node->opens--;
 		node_settle(&v->tree, h->node);
 		pthread_mutex_unlock(&v->lock);
 	}

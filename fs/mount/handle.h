@@ -16,7 +16,7 @@ struct handle {
 	struct handle *next, *prev;   /* of all that are open */
 };
 
-/* node->opens is counted here; lock held (volume NULL: none).  NULL: no memory. */
+/* node->opens is counted here, unless it is fixed; lock held (volume NULL, node fixed: none).  NULL: no memory. */
 struct handle *handle_new(struct node *n);
 void handle_free(struct handle *h);           /* no lock held; accepts NULL */
 void handle_free_all(void);                   /* the kernel releases nothing once the mount is gone */

@@ -106,7 +106,8 @@ void ops_entry(const struct session *s, struct node *n, struct fuse_entry_param 
 	ops_attributes(s, n, &ret->attr);
 	ret->attr_timeout = ops_attributes_timeout(n);
 	ret->entry_timeout = n->fixed ? FIXED_TIMEOUT : ops_entry_timeout(n);
-	n->lookups += !n->fixed;
+	if (!n->fixed)
+		n->lookups++;
 }
 
 void ops_entry_undo(struct node *n)
