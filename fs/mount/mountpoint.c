@@ -204,7 +204,8 @@ static int directory_check(const char *path, struct error *err)
 	struct stat st;
 	int r = stat(path, &st) == 0 ? 0 : errno;
 
-	if (r == ENOTCONN)
+	/* ECONNABORTED: the daemon ended while it was asked. */
+	if (r == ENOTCONN || r == ECONNABORTED)
 		r = dead_clear(path, err) != 0 ? -1 : stat(path, &st) == 0 ? 0 : errno;
 	if (r == -1)
 		return -err->code;

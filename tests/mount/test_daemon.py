@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """kesfs as a process: the prompt, the background, signals, the log, mount points, mount(8) and fstab."""
 import contextlib
+import errno
 import json
 import os
 import pathlib
@@ -218,7 +219,15 @@ def test_several_stores_are_directories_by_file_or_name(mount, store, keys):
         (m / "a/new").write_bytes(keys.a())
 
 
-def test_a_dead_mount_is_cleared_with_a_note(mount, programs, store, keys, tmp):
+def dead_now(place):
+    try:
+        os.stat(place)
+    except OSError as error:
+        return error.errno == errno.ENOTCONN
+    return False
+
+
+def test_a_dead_mount_is_cleared_with_a_note(mount, programs, store, keys, tmp, wait_until):
     a = store("a", {"k": keys.a()})
     dead = mount(a.config)
     dead.kill()
@@ -230,6 +239,7 @@ def test_a_dead_mount_is_cleared_with_a_note(mount, programs, store, keys, tmp):
         assert os.listdir(dead) == ["k"]
         for pid in serving(dead.path):
             os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: dead_now(dead.path), "the end of the daemon")
     unmount(dead.path)
     assert mounted(dead.path) is None
 
