@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-KEYS = {"tmp": 2000, "disk": 300}
+KEYS = {"tmp": 600, "disk": 200}
 
 
 class Case:
