@@ -52,7 +52,7 @@ class Programs:
         report = f"log_path={self.scratch}/sanitizer"
         env["ASAN_OPTIONS"] = f"{report}:abort_on_error=1:handle_abort=0:detect_leaks={_leaks()}"
         env["UBSAN_OPTIONS"] = f"{report}:print_stacktrace=1"
-        env["TSAN_OPTIONS"] = f"{report}:halt_on_error=0:second_deadlock_stack=1"
+        env["TSAN_OPTIONS"] = f"{report}:halt_on_error=0:second_deadlock_stack=1:atexit_sleep_ms=100"
         suppressions = TOP / "tests/support/lsan.supp"
         if suppressions.exists():
             env["LSAN_OPTIONS"] = f"suppressions={suppressions}:print_suppressions=0"
