@@ -16,8 +16,9 @@ static struct {
 	pthread_mutex_t lock;
 	bool held;                    /* guarded by lock, as all here */
 	int kept;                     /* a SIGINT or SIGTERM that came while held without a session */
+	bool refresh;                 /* a SIGHUP came without a session */
 	struct session *session;
-} now = { PTHREAD_MUTEX_INITIALIZER, false, 0, NULL };
+} now = { PTHREAD_MUTEX_INITIALIZER, false, 0, false, NULL };
 
 void signals_set(sigset_t *ret)
 {
@@ -53,6 +54,7 @@ static void signal_act(int signal)
 	pthread_mutex_lock(&now.lock);
 	if (signal == SIGHUP) {
 		log_reopen();
+		now.refresh = now.session == NULL;
 		if (now.session != NULL)
 			session_refresh(now.session);
 	} else if (now.session != NULL) {
@@ -104,6 +106,10 @@ void signals_serve(struct session *s)
 {
 	pthread_mutex_lock(&now.lock);
 	now.session = s;
+	if (s != NULL && now.refresh) {
+		session_refresh(s);
+		now.refresh = false;
+	}
 	if (s != NULL && now.kept != 0) {
 		session_end(s, now.kept);
 		now.kept = 0;
