@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real Vault with real KES servers as judges: what KES wrote we read, what we wrote KES decrypts with."""
 import concurrent.futures
-import re
+import json
 
 import pytest
 
@@ -157,6 +157,9 @@ def test_two_runs_with_other_values_never_replace_each_other_on_kv_v2(vault_engi
                          ids=["v2", "v1", "v2 with transit"])
 def test_a_key_costs_no_more_requests_than_it_must(how, source_each, target_each, vault_engine, keys, migrate):
     source, target = vault_engine(**how).put_all(keys.many(100)), vault_engine(**how)
-    said = migrate("--from", source.config(approle(source)), "--to", target.config(approle(target))).expect(0)
-    counts = {side: int(re.search(rf"{side} +(\d+)  requests", said.err)[1]) for side in ("source", "target")}
-    assert 0 <= counts["source"] - 100 * source_each <= 8 and 0 <= counts["target"] - 100 * target_each <= 8, said
+    done = migrate("--json", "--from", source.config(approle(source)), "--to", target.config(approle(target))).expect(0)
+    summary = json.loads(done.lines[-1])
+    # A new KV v2 engine says "upgrading" for a moment: what is asked again then is nobody's cost.
+    source_asked, target_asked = (summary[side]["requests"] - summary[side]["retries"]
+                                  for side in ("source_counts", "target_counts"))
+    assert 0 <= source_asked - 100 * source_each <= 8 and 0 <= target_asked - 100 * target_each <= 8, done
