@@ -244,6 +244,20 @@ void staged_expire(struct volume *v, int64_t now)
 	} while (s != NULL);
 }
 
+/* A removed key that was to be written anew: what comes after it will not come any more.  NULL: no more of them. */
+static struct held *held_of_any(struct volume *v)
+{
+	struct held *held = NULL;
+
+	pthread_mutex_lock(&v->lock);
+	for (struct staged *s = v->staged; s != NULL && held == NULL; s = s->next) {
+		held = s->held;
+		s->held = NULL;
+	}
+	pthread_mutex_unlock(&v->lock);
+	return held;
+}
+
 void staged_drop_all(struct volume *v)
 {
 	pthread_mutex_lock(&v->lock);
@@ -253,6 +267,8 @@ void staged_drop_all(struct volume *v)
 			           "the mount ends before the temporary file was renamed: nothing of it was stored" :
 			           "the mount ends before the file was closed: nothing of it was stored");
 	pthread_mutex_unlock(&v->lock);
+	for (struct held *h; (h = held_of_any(v)) != NULL;)
+		held_restore_now(v, h);
 }
 
 void staged_free_all(struct volume *v)

@@ -63,7 +63,8 @@ int staged_copy(struct staged *s, struct secret *to, uint64_t *ret_generation);
 size_t staged_limit(const struct volume *v);
 
 void staged_expire(struct volume *v, int64_t now);    /* temporary files nobody came back for */
-void staged_drop_all(struct volume *v);       /* the mount ends: what was not closed is lost, and said */
+/* The mount ends: what was not closed is dropped, and said; a key that was removed for it is put back. */
+void staged_drop_all(struct volume *v);
 void staged_free_all(struct volume *v);
 
 #endif

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Removing, renaming, temporary names: nothing gets round a refused overwrite, and no key is lost on the way."""
+import contextlib
 import ctypes
 import errno
 import os
@@ -147,6 +148,25 @@ def test_a_key_that_is_still_not_back_at_the_end_is_status_8(faulty, store, keys
         os.close(fd)
     assert m.stop() == 8
     assert "1 key could not be put back" in m.log
+
+
+@pytest.mark.parametrize("create_fails,status", [(False, 0), (True, 8)])
+def test_a_key_removed_for_a_file_that_is_still_open_at_the_end_is_put_back(faulty, store, keys, create_fails, status):
+    a = store("a", {"k": keys.a()})
+    before = a.all()
+    m = faulty(a, "*:create:k:fail=EHOSTUNREACH" if create_fails else "", "-o", "overwrite,delete")
+    os.unlink(m / "k")
+    fd = os.open(m / "k", os.O_WRONLY | os.O_CREAT)
+    try:
+        os.write(fd, keys.a())
+        assert a.all() == {}
+        assert m.stop() == status
+    finally:
+        with contextlib.suppress(OSError):
+            os.close(fd)
+    assert a.all() == ({} if create_fails else before)
+    assert "drop k: EIO: the mount ends before the file was closed" in m.log
+    assert ("1 key could not be put back" if create_fails else "restore k: the old value is back") in m.log
 
 
 def test_a_temporary_file_becomes_a_key_by_rename(mount, store, keys):
