@@ -150,8 +150,7 @@ static int rename_work(struct request *r, struct error *err)
 {
 	struct volume *v = r->volume;
 	SECRET(value);
-	uint64_t generation;
-	int result = staged_copy(r->staged, &value, &generation);
+	int result = staged_copy(r->staged, &value, &r->owner);
 
 	if (result != 0)
 		return error_set(err, -result, "no locked memory to store '%s' from", r->new_name);
@@ -163,10 +162,13 @@ static int rename_work(struct request *r, struct error *err)
 	if (result == 0 || result == -ENOENT)
 		result = commit_value(v, &r->call, r->new_name, r->found, &r->value, &value, err);
 	r->entry.size = (int64_t)value.len;
+	if (result == 0)
+		secret_move(&r->value, &value);
 	return result;
 }
 
-/* The temporary file is the key now.  Lock held. */
+/* The temporary file is the key now.  Who has it open goes on writing the key: what he wrote since it was read for the
+ * store is still to be stored.  Lock held. */
 static int node_renamed(struct volume *v, struct request *r)
 {
 	struct node *n = r->node, *old = tree_find(&v->tree, r->new_name, false);
@@ -184,8 +186,9 @@ static int node_renamed(struct volume *v, struct request *r)
 	volume_names_changed(v);
 	if (n->staged == r->staged) {
 		r->staged->exists = true;
-		r->staged->committed = r->staged->generation;
-		if (r->staged->handles == 0)
+		r->staged->committed = r->owner;
+		secret_move(&r->staged->old, &r->value);
+		if (r->staged->handles == 0 && !staged_dirty(r->staged))
 			staged_part(r->staged, 0);
 	}
 	return 0;
@@ -199,6 +202,7 @@ static void rename_finish(struct request *r, int result, struct error *err)
 	pthread_mutex_lock(&v->lock);
 	r->staged->committing = false;
 	int renamed = result == 0 ? node_renamed(v, r) : 0;
+	bool more = result == 0 && renamed == 0 && r->staged->handles == 0 && staged_dirty(r->staged);
 	if (result == -EEXIST && !r->found)
 		listing_start(v);
 	r->node->opens--;
@@ -210,6 +214,8 @@ static void rename_finish(struct request *r, int result, struct error *err)
 		request_name_changed(r, r->name);
 		request_name_changed(r, r->new_name);
 	}
+	if (more)
+		commit_start(NULL, r->staged);        /* written and closed meanwhile */
 	request_answer(r, result != 0 ? result : renamed);
 	staged_unref(r->staged);
 }

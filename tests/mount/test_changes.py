@@ -195,6 +195,40 @@ def test_a_temporary_file_becomes_a_key_by_rename(mount, store, keys):
         assert a.value("new") == value and a.value("old") == before
 
 
+def test_a_file_that_is_renamed_while_it_is_open_is_the_key_that_its_writer_goes_on_writing(mount, store, keys):
+    a, first, second = store("a"), keys.a(), keys.a()
+    with mount(a.config) as m:
+        with open(m / ".t", "wb", buffering=0) as file:
+            file.write(first)
+            os.rename(m / ".t", m / "k")
+            assert a.all() == {"k": first}
+            file.truncate(0)
+            os.pwrite(file.fileno(), second, 0)
+        assert a.all() == {"k": second} and (m / "k").read_bytes() == second
+
+
+@pytest.mark.parametrize("closed", ["before the store has answered", "after it has"])
+def test_what_is_written_behind_an_interrupted_rename_is_stored_too(faulty, store, keys, tmp, wait_until, closed):
+    a, hold, first, second = store("a"), tmp / "hold", keys.a(), keys.a()
+    hold.touch()
+    with faulty(a, f"*:create:k:hold={hold}") as m:
+        with open(m / ".t", "wb", buffering=0) as file:
+            file.write(first)
+            # Until it is killed the kernel holds the file against everybody.
+            renaming = subprocess.Popen([sys.executable, "-c", "import os, sys; os.rename(*sys.argv[1:])", m / ".t", m / "k"])
+            wait_until(lambda: m.faults.calls("create") == ["k"], "the create")
+            renaming.kill()
+            renaming.wait()
+            file.truncate(0)
+            os.pwrite(file.fileno(), second, 0)
+            if closed.startswith("after"):
+                hold.unlink()
+                m.wait_log("create k: stored")
+        hold.unlink(missing_ok=True)
+        wait_until(lambda: a.all() == {"k": second}, "the second value")
+        assert (m / "k").read_bytes() == second
+
+
 def test_a_rename_onto_a_key_replaces_with_overwrite_and_checks_the_value(mount, store, keys):
     a, value = store("a", {"k": keys.a()}), keys.a()
     before = a.value("k")
