@@ -49,7 +49,7 @@ static int store_replace(struct volume *v, const struct call *c, const char *nam
 	return r;
 }
 
-int commit_value(struct volume *v, const struct call *c, const char *name, bool exists, const struct secret *old,
+int commit_value(struct volume *v, const struct call *c, const char *name, bool exists, struct secret *old,
                  const struct secret *value, struct error *err)
 {
 	int r;
@@ -64,12 +64,9 @@ int commit_value(struct volume *v, const struct call *c, const char *name, bool 
 	v->counts.creates += r == 0 && !exists;
 	v->counts.replaces += r == 0 && exists;
 	pthread_mutex_unlock(&v->lock);
-	if (r != -ENOTRECOVERABLE)
-		return r;
-	/* Neither the new nor the old value is there: we still have the old one. */
-	SECRET(copy);
-	if (secret_copy(&copy, old) == 0)
-		held_restore(v, held_new(v, name, &copy, 0, 0));
+	/* Neither the new nor the old value is there: we still have the old one.  A copy might find no locked memory. */
+	if (r == -ENOTRECOVERABLE)
+		held_restore(v, held_new(v, name, old, 0, 0));
 	return r;
 }
 

@@ -10,8 +10,8 @@
 
 /* Would a store take this value, and a KES server load it?  0, -EINVAL, -EFBIG with a sentence. */
 int commit_check(const struct volume *v, const char *name, const struct secret *value, struct error *err);
-/* Store value under name: create, or replace old if exists.  Blocks. */
-int commit_value(struct volume *v, const struct call *c, const char *name, bool exists, const struct secret *old,
+/* Store value under name: create, or replace old if exists.  Blocks.  Takes old over if the store has lost the key. */
+int commit_value(struct volume *v, const struct call *c, const char *name, bool exists, struct secret *old,
                  const struct secret *value, struct error *err);
 /* Commit what is staged and answer req (NULL: nobody is told, it was the last close).  Commits of one file follow one
  * another.  No lock held. */

@@ -138,6 +138,22 @@ def test_a_key_that_cannot_be_put_back_is_tried_again_until_it_is(faulty, store,
         wait_until(lambda: "lost" not in m.status(), "nothing lost")
 
 
+def test_a_replace_that_lost_the_key_is_undone_as_soon_as_the_store_allows(faulty, store, keys, wait_until):
+    a = store("a", {"k": keys.a()})
+    before = a.all()
+    with faulty(a, "*:*:*:gap\n*:create:k:fail=EACCES", "-o", "overwrite,timeout=1") as m:
+        fd = os.open(m / "k", os.O_WRONLY | os.O_TRUNC)
+        os.write(fd, keys.a())
+        with refused(errno.EIO):
+            os.close(fd)
+        assert a.all() == {} and m.status()["lost"] == 1
+        m.wait_log("the old key was removed, and neither the new nor the old one could be stored")
+        m.faults.set("*:*:*:gap")
+        wait_until(lambda: a.all() == before, "the old key")
+        wait_until(lambda: "lost" not in m.status(), "nothing lost")
+        assert (m / "k").read_bytes() == before["k"]
+
+
 def test_a_key_that_is_still_not_back_at_the_end_is_status_8(faulty, store, keys):
     a = store("a", {"k": keys.a()})
     m = faulty(a, "*:create:k:fail=EHOSTUNREACH", "-o", "overwrite,delete")
