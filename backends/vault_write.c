@@ -45,6 +45,7 @@ struct creation {
 	const struct secret *val;
 	struct secret body;
 	bool doubt;                   /* an answer was lost: our value may be there */
+	bool unseen;                  /* KV v1: the look that must come before the next try has failed */
 };
 
 static int body_make(struct backend *b, const char *name, const struct secret *text, struct secret *body,
@@ -125,11 +126,12 @@ static int settle(struct creation *n, const struct call *c, int r, struct error 
 		return 0;
 	if (found == -EEXIST)
 		return error_set(err, EEXIST, "%s", why.text);
+	n->unseen = !n->b->v2 && found != -ENOENT;
 	return 1;
 }
 
-/* On KV v2 the condition makes it safe to send it again; on KV v1 it is the same value, after a look that found
- * none. */
+/* On KV v2 the condition makes it safe to send it again; on KV v1 it is the same value, after a look that found none:
+ * while looking fails, nothing is sent. */
 static int create_settled(struct creation *n, const struct call *c, struct error *err)
 {
 	const struct call settling = { .deadline = c->deadline };
@@ -138,7 +140,8 @@ static int create_settled(struct creation *n, const struct call *c, struct error
 
 	for (;;) {
 		int64_t wait;
-		int r = settle(n, &settling, put(n->b, &change, "creating", n->name, "create", &n->body, err), err);
+		int r = n->unseen ? -EINPROGRESS : put(n->b, &change, "creating", n->name, "create", &n->body, err);
+		r = settle(n, &settling, r, err);
 		if (r <= 0)
 			return r;
 		wait = retry_next(&again, retry_random());

@@ -151,6 +151,27 @@ def test_a_delete_whose_answer_is_lost_is_not_sent_again_onto_somebodys_newer_ke
     assert "my-key" in said.out + said.err
 
 
+def test_on_kv_v1_nothing_is_sent_again_before_a_look_has_found_the_name_free(vault_engine, store, keys, tripwire, migrate):
+    """The create is lost on its way, and so are all tries to look what became of it; then somebody else was faster."""
+    engine = vault_engine(1)
+    theirs = keys.a()
+    source = store("late", {"my-key": keys.a()})
+    wire = tripwire(engine.vault.port)
+    wire.at(put(engine) + b"my-key", 1, wire.reset)
+    look = b"GET /v1/" + engine.data("my-key").encode()
+
+    def overtaken():
+        engine.put("my-key", theirs)
+        wire.heal()
+        return False
+    for number in range(2, 5):
+        wire.at(look, number, wire.reset)
+    wire.at(look, 5, overtaken)
+    said = migrate("--from", source.config, "--to", engine.config(endpoint=wire.endpoint)).expect({1, 5, 6})
+    assert wire.tripped == 5 and engine.value("my-key") == theirs
+    assert "my-key" in said.out + said.err
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("ending", ["vault comes back", "interrupted"])
 def test_a_replace_on_kv_v2_that_dies_with_vault_puts_the_key_back_or_says_so(ending, vault_own, vault_engine, store, keys,
