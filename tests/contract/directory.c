@@ -216,6 +216,22 @@ static void leftovers_are_not_listed_and_old_ones_removed(void **state)
 	ahead = 0;
 }
 
+static void a_file_that_only_begins_like_a_leftover_stays(void **state)
+{
+	static const char *const names[] = {
+		".kesfs-", ".kesfs-backup", ".kesfs-1", ".kesfs-1-2", ".kesfs-1-2-", ".kesfs-1-2-3-4", ".kesfs-1-2-3.yml",
+	};
+
+	ahead = 2 * 3600;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		file_write(inside(names[i]), KEY, strlen(KEY));
+		assert_int_equal(listed(place_store(), names[i]), ENTRY_FOREIGN);
+		assert_int_equal(access(inside(names[i]), F_OK), 0);
+		unlink(inside(names[i]));
+	}
+	ahead = 0;
+}
+
 /* --- half-written files ------------------------------------------------------------------------------------------- */
 
 struct finisher {
@@ -507,6 +523,7 @@ int main(void)
 		cmocka_unit_test(a_name_that_kes_cannot_open_is_foreign),
 		cmocka_unit_test(a_file_of_more_than_a_mebibyte_is_efbig_and_never_cut),
 		cmocka_unit_test(leftovers_are_not_listed_and_old_ones_removed),
+		cmocka_unit_test(a_file_that_only_begins_like_a_leftover_stays),
 		cmocka_unit_test(a_file_that_is_being_written_is_read_once_more),
 		cmocka_unit_test(a_new_file_is_the_owners_alone),
 		cmocka_unit_test(what_root_makes_belongs_to_the_directorys_owner),
