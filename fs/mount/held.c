@@ -67,7 +67,8 @@ struct held *held_keep(struct volume *v, struct held *h)
 		if (!o->lost) {
 			count++;
 			last = o;
-			if (o->uid == h->uid && o->pid == h->pid)
+			/* 0: somebody outside of our process namespace, and there are many of them. */
+			if (h->pid != 0 && o->uid == h->uid && o->pid == h->pid)
 				drop = o;
 		}
 	if (drop == NULL && count >= HELD_MAX)

@@ -112,6 +112,22 @@ def test_a_good_replacement_with_both_options_replaces(mount, store, keys, tmp, 
     assert a.all() == {"k": value}
 
 
+def test_processes_that_the_mount_cannot_tell_apart_do_not_lose_each_others_keys(mount, store, keys, programs):
+    """A mount in a process namespace of its own sees everybody outside as process 0."""
+    apart = ["unshare", "--pid", "--fork"]
+    if subprocess.run([*apart, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs the right to make a process namespace")
+    a = store("a", {"k": keys.a(), "l": keys.a()})
+    before = a.all()
+    with mount(a.config, "-o", "overwrite,delete", command=[*apart, programs.kesfs]) as m:
+        for name in before:
+            os.unlink(m / name)
+        for name in before:
+            with refused(errno.EINVAL):
+                (m / name).write_bytes(keys.damaged()["truncated"])
+        assert a.all() == before
+
+
 def test_a_replacement_that_the_store_refuses_puts_the_key_back(faulty, store, keys):
     a = store("a", {"k": keys.a()})
     before = a.all()
