@@ -75,6 +75,12 @@ int dir_error(const struct backend *s, struct error *err, int code, const char *
 	return error_set(err, EIO, "fs %s: %s '%s': %s", s->path, doing, name, strerror(code));
 }
 
+/* A name with a slash leads out of the directory, where no key of this store can be. */
+static bool is_elsewhere(const char *name)
+{
+	return strchr(name, '/') != NULL;
+}
+
 static bool dir_name_ok(const char *name)
 {
 	return name[0] != '\0' && strpbrk(name, "/\\.") == NULL;
@@ -335,6 +341,8 @@ static int dir_stat(struct backend *s, const struct call *c, const char *name, b
 	if (r != 0)
 		return r;
 	s->requests++;
+	if (is_elsewhere(name))
+		return dir_error(s, err, ENOENT, "looking up", name);
 	if (statx(s->fd, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS | STATX_BTIME, &sx) != 0)
 		return dir_error(s, err, errno, "looking up", name);
 	struct backend_entry entry = {
@@ -378,10 +386,13 @@ static int file_take(struct backend *s, int fd, const char *name, size_t expecte
 
 int dir_read(struct backend *s, const char *name, struct secret *out, struct stat *ret_st, struct error *err)
 {
-	/* O_NONBLOCK: opening a fifo must not hang. */
-	int fd = openat(s->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), r;
 	struct stat st;
+	int r;
 
+	if (is_elsewhere(name))
+		return dir_error(s, err, ENOENT, "reading", name);
+	/* O_NONBLOCK: opening a fifo must not hang. */
+	int fd = openat(s->fd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		return dir_error(s, err, errno, "reading", name);
 	if (fstat(fd, &st) != 0)

@@ -102,13 +102,15 @@ static void replace_unreadable(struct run *run, struct item *item, const struct 
 	struct error err = ERROR_INIT;
 	int r = side_remove(&run->target, cancel, item->name, &err);
 
-	if (r == 0 || r == -ENOENT)
-		r = side_create(&run->target, NULL, item->name, value, &err);
-	if (r == 0 && !run->options.no_verify)
-		r = verify_key(&run->target, item->name, value, NULL, cancel, &err);
 	if (r == -ECANCELED)
 		return;
-	item_settle(item, r == 0 ? OUTCOME_REPLACED : OUTCOME_FAILED, r == 0 ? NULL : &err);
+	if (r == 0 || r == -ENOENT)
+		r = side_create(&run->target, NULL, item->name, value, &err);
+	/* Begun, so it is finished, whatever signal comes. */
+	if (r == 0 && !run->options.no_verify)
+		r = verify_key(&run->target, item->name, value, NULL, NULL, &err);
+	item_settle(item, r == 0 ? OUTCOME_REPLACED : r == -EINPROGRESS ? OUTCOME_UNKNOWN : OUTCOME_FAILED,
+		    r == 0 ? NULL : &err);
 	if (r == 0 && !run->options.no_verify)
 		item->flags |= ITEM_VERIFIED;
 }

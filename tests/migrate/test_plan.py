@@ -89,6 +89,13 @@ def test_files_from_takes_names_from_a_file_or_from_stdin(migrate, sides, tmp):
     assert b.all() == a.all()
 
 
+def test_a_literal_name_does_not_lead_out_of_the_source(migrate, store, keys):
+    source, target = store("source", {"a-key": keys.a()}), store("target")
+    (source.path.parent / "outside").write_bytes(keys.a())
+    done = migrate("--from", source.path, "--to", target.path, "../outside").expect(3)
+    assert "../outside: the source has no such key" in done.err and target.names() == []
+
+
 def test_literal_names_need_no_listing(faulty, sides, tmp):
     a, b = sides
     (tmp / "names").write_text("beta\n")
