@@ -14,32 +14,8 @@
 
 #include "backends/http.h"
 #include "tests/support/caller.h"
-#include "tests/support/server.h"
+#include "tests/support/talk.h"
 
-static struct gate gate;
-static struct server *server;
-static struct http *http;
-
-static void start(server_handler *handler, const struct http_options *options)
-{
-	struct http_options o = options != NULL ? *options : (struct http_options){ .in_flight = 0 };
-
-	gate = (struct gate)GATE_INIT;
-	server = server_start(handler, NULL, NULL);
-	o.label = "store";
-	assert_int_equal(http_open(&o, &http, NULL), 0);
-}
-
-static int stop(void **state)
-{
-	gate_open(&gate);
-	http_close(http);
-	if (server != NULL)
-		server_stop(server);
-	http = NULL;
-	server = NULL;
-	return 0;
-}
 
 static int get(const struct http_request *more, double seconds, struct http_reply *reply, struct error *err)
 {
@@ -68,7 +44,7 @@ static void an_answer_has_status_headers_and_body(void **state)
 	struct http_request req = { .headers = &header, .header_count = 1 };
 	char id[16];
 
-	start(answer_plainly, NULL);
+	talk_start(answer_plainly, NULL);
 	secret_append_text(&token, "s.abc");
 	assert_int_equal(get(&req, 30, &reply, NULL), 0);
 	assert_int_equal(reply.status, 200);
@@ -88,7 +64,7 @@ static void a_header_with_a_line_break_is_refused(void **state)
 	struct http_header header = { "Authorization", NULL, &token };
 	struct http_request req = { .headers = &header, .header_count = 1 };
 
-	start(answer_plainly, NULL);
+	talk_start(answer_plainly, NULL);
 	secret_append_text(&token, "s.abc\r\nX-Vault-Token: other");
 	assert_int_equal(get(&req, 30, &reply, &err), -EINVAL);
 	assert_null(strstr(err.text, "s.abc"));
@@ -99,7 +75,7 @@ static void connections_are_kept_and_used_again(void **state)
 {
 	struct http_state now;
 
-	start(answer_plainly, NULL);
+	talk_start(answer_plainly, NULL);
 	for (int i = 0; i < 50; i++) {
 		HTTP_REPLY(reply);
 		assert_int_equal(get(NULL, 30, &reply, NULL), 0);
@@ -120,7 +96,7 @@ static void connections_close_when_nothing_happens(void **state)
 {
 	HTTP_REPLY(reply);
 
-	start(answer_plainly, NULL);
+	talk_start(answer_plainly, NULL);
 	assert_int_equal(get(NULL, 30, &reply, NULL), 0);
 	assert_true(eventually(nobody_connected, NULL));
 	assert_int_equal(get(NULL, 30, &reply, NULL), 0);
@@ -153,7 +129,7 @@ static void many_at_once(unsigned count)
 
 static void the_window_starts_at_64_and_grows_to_128(void **state)
 {
-	start(answer_behind_the_gate, NULL);
+	talk_start(answer_behind_the_gate, NULL);
 	many_at_once(64);
 	pthread_mutex_lock(&gate.lock);
 	gate.open = false;
@@ -182,7 +158,7 @@ static void no_more_are_in_flight_than_allowed(void **state)
 	struct http_request req = { .method = "GET" };
 
 	now_in = most_in = 0;
-	start(count_how_many, &(struct http_options){ .in_flight = 4 });
+	talk_start(count_how_many, &(struct http_options){ .in_flight = 4 });
 	req.url = server_url(server, NULL, "/");
 	for (int i = 0; i < 16; i++)
 		caller_start(&callers[i], http, &req, 60);
@@ -199,7 +175,7 @@ static void a_rate_spaces_the_requests(void **state)
 {
 	int64_t begun;
 
-	start(answer_plainly, &(struct http_options){ .per_second = 50 });
+	talk_start(answer_plainly, &(struct http_options){ .per_second = 50 });
 	begun = call_now();
 	for (int i = 0; i < 11; i++) {
 		HTTP_REPLY(reply);
@@ -215,7 +191,7 @@ static void a_waiting_read_can_be_cancelled(void **state)
 	struct caller caller;
 	struct http_request req = { .method = "GET" };
 
-	start(answer_behind_the_gate, NULL);
+	talk_start(answer_behind_the_gate, NULL);
 	req.url = server_url(server, NULL, "/");
 	caller_start(&caller, http, &req, 60);
 	assert_true(gate_await(&gate, 1));
@@ -229,7 +205,7 @@ static void a_queued_call_can_be_cancelled_and_is_never_sent(void **state)
 	struct caller first, second;
 	struct http_request req = { .method = "GET" }, change = { .method = "PUT", .change = true };
 
-	start(answer_behind_the_gate, &(struct http_options){ .in_flight = 1 });
+	talk_start(answer_behind_the_gate, &(struct http_options){ .in_flight = 1 });
 	req.url = change.url = server_url(server, NULL, "/");
 	caller_start(&first, http, &req, 60);
 	assert_true(gate_await(&gate, 1));
@@ -248,7 +224,7 @@ static void the_deadline_ends_a_read(void **state)
 	HTTP_REPLY(reply);
 	struct error err = ERROR_INIT;
 
-	start(answer_behind_the_gate, NULL);
+	talk_start(answer_behind_the_gate, NULL);
 	assert_int_equal(get(NULL, 0.2, &reply, &err), -ETIMEDOUT);
 	assert_non_null(strstr(err.text, "store: GET http://127.0.0.1:"));
 	assert_non_null(strstr(err.text, "/v1/a: "));
@@ -261,7 +237,7 @@ static void the_deadline_covers_the_queue(void **state)
 	struct caller first;
 	struct http_request req = { .method = "GET" };
 
-	start(answer_behind_the_gate, &(struct http_options){ .in_flight = 1 });
+	talk_start(answer_behind_the_gate, &(struct http_options){ .in_flight = 1 });
 	req.url = server_url(server, NULL, "/");
 	caller_start(&first, http, &req, 60);
 	assert_true(gate_await(&gate, 1));
@@ -283,7 +259,7 @@ static void a_silent_peer_is_given_up_and_the_read_repeated(void **state)
 	HTTP_REPLY(reply);
 	struct http_request req = { .patience = 1000000000 };
 
-	start(hang_at_first, NULL);
+	talk_start(hang_at_first, NULL);
 	assert_int_equal(get(&req, 60, &reply, NULL), 0);
 	assert_in_range(reply.tries, 2, 4);
 	assert_int_equal(server_connections(server), reply.tries);
@@ -301,7 +277,7 @@ static void a_read_is_tried_four_times(void **state)
 	HTTP_REPLY(reply);
 	struct backend_counts counts;
 
-	start(fail_thrice, NULL);
+	talk_start(fail_thrice, NULL);
 	assert_int_equal(get(NULL, 60, &reply, NULL), 0);
 	assert_int_equal(reply.status, 200);
 	http_counts(http, &counts);
@@ -319,7 +295,7 @@ static void a_lasting_failure_is_the_answer(void **state)
 	HTTP_REPLY(reply);
 	struct http_request req = { .tries = 2 };
 
-	start(fail_always, NULL);
+	talk_start(fail_always, NULL);
 	assert_int_equal(get(&req, 60, &reply, NULL), 0);
 	assert_int_equal(reply.status, 500);
 	assert_int_equal(reply.tries, 2);
@@ -337,7 +313,7 @@ static void a_read_survives_a_closed_connection(void **state)
 {
 	HTTP_REPLY(reply);
 
-	start(hang_up_at_first, NULL);
+	talk_start(hang_up_at_first, NULL);
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(get(NULL, 60, &reply, NULL), 0);
 	assert_int_equal(server_requests(server), 3);
@@ -350,7 +326,7 @@ static void a_server_that_is_gone_is_unreachable(void **state)
 	char url[64];
 	struct http_request req = { .url = url, .tries = 2 };
 
-	start(answer_plainly, NULL);
+	talk_start(answer_plainly, NULL);
 	snprintf(url, sizeof url, "%s", server_url(server, NULL, "/a"));
 	server_stop(server);
 	server = NULL;
@@ -372,7 +348,7 @@ static void an_endless_answer_is_cut(void **state)
 	struct error err = ERROR_INIT;
 	struct http_request req = { .body_max = 4096 };
 
-	start(send_endlessly, NULL);
+	talk_start(send_endlessly, NULL);
 	assert_int_equal(get(&req, 60, &reply, &err), -EPROTO);
 	assert_null(strstr(err.text, "abcdef"));
 	assert_int_equal(server_requests(server), 1);
@@ -389,7 +365,7 @@ static void an_endless_head_is_cut(void **state)
 {
 	HTTP_REPLY(reply);
 
-	start(send_endless_head, NULL);
+	talk_start(send_endless_head, NULL);
 	assert_int_equal(get(NULL, 60, &reply, NULL), -EPROTO);
 }
 
@@ -411,11 +387,11 @@ static void expect_lost(server_handler *handler, int code, unsigned requests)
 	struct error err = ERROR_INIT;
 	struct http_request req = { .tries = 2 };
 
-	start(handler, NULL);
+	talk_start(handler, NULL);
 	assert_int_equal(get(&req, 60, &reply, &err), -code);
 	assert_int_equal(server_requests(server), requests);
 	assert_null(strstr(err.text, "Zm9v"));
-	stop(NULL);
+	talk_stop(NULL);
 }
 
 static void send_garbage(struct server_request *r, void *arg)
@@ -447,7 +423,7 @@ static void a_redirect_is_an_answer(void **state)
 	HTTP_REPLY(reply);
 	char location[64];
 
-	start(redirect, NULL);
+	talk_start(redirect, NULL);
 	assert_int_equal(get(NULL, 30, &reply, NULL), 0);
 	assert_int_equal(reply.status, 307);
 	assert_true(http_reply_header(&reply, "Location", location, sizeof location));
@@ -461,7 +437,7 @@ static void a_call_that_was_cancelled_before_sends_nothing(void **state)
 	struct call c;
 	struct http_request req = { .method = "GET" };
 
-	start(answer_plainly, NULL);
+	talk_start(answer_plainly, NULL);
 	req.url = server_url(server, NULL, "/");
 	cancel_init(&cancel);
 	cancel_request(&cancel);
@@ -474,27 +450,27 @@ static void a_call_that_was_cancelled_before_sends_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(an_answer_has_status_headers_and_body, stop),
-		cmocka_unit_test_teardown(a_header_with_a_line_break_is_refused, stop),
-		cmocka_unit_test_teardown(connections_are_kept_and_used_again, stop),
-		cmocka_unit_test_teardown(connections_close_when_nothing_happens, stop),
-		cmocka_unit_test_teardown(the_window_starts_at_64_and_grows_to_128, stop),
-		cmocka_unit_test_teardown(no_more_are_in_flight_than_allowed, stop),
-		cmocka_unit_test_teardown(a_rate_spaces_the_requests, stop),
-		cmocka_unit_test_teardown(a_waiting_read_can_be_cancelled, stop),
-		cmocka_unit_test_teardown(a_queued_call_can_be_cancelled_and_is_never_sent, stop),
-		cmocka_unit_test_teardown(the_deadline_ends_a_read, stop),
-		cmocka_unit_test_teardown(the_deadline_covers_the_queue, stop),
-		cmocka_unit_test_teardown(a_silent_peer_is_given_up_and_the_read_repeated, stop),
-		cmocka_unit_test_teardown(a_read_is_tried_four_times, stop),
-		cmocka_unit_test_teardown(a_lasting_failure_is_the_answer, stop),
-		cmocka_unit_test_teardown(a_read_survives_a_closed_connection, stop),
-		cmocka_unit_test_teardown(a_server_that_is_gone_is_unreachable, stop),
-		cmocka_unit_test_teardown(an_endless_answer_is_cut, stop),
-		cmocka_unit_test_teardown(an_endless_head_is_cut, stop),
-		cmocka_unit_test_teardown(a_broken_answer_is_never_taken_for_one, stop),
-		cmocka_unit_test_teardown(a_redirect_is_an_answer, stop),
-		cmocka_unit_test_teardown(a_call_that_was_cancelled_before_sends_nothing, stop),
+		cmocka_unit_test_teardown(an_answer_has_status_headers_and_body, talk_stop),
+		cmocka_unit_test_teardown(a_header_with_a_line_break_is_refused, talk_stop),
+		cmocka_unit_test_teardown(connections_are_kept_and_used_again, talk_stop),
+		cmocka_unit_test_teardown(connections_close_when_nothing_happens, talk_stop),
+		cmocka_unit_test_teardown(the_window_starts_at_64_and_grows_to_128, talk_stop),
+		cmocka_unit_test_teardown(no_more_are_in_flight_than_allowed, talk_stop),
+		cmocka_unit_test_teardown(a_rate_spaces_the_requests, talk_stop),
+		cmocka_unit_test_teardown(a_waiting_read_can_be_cancelled, talk_stop),
+		cmocka_unit_test_teardown(a_queued_call_can_be_cancelled_and_is_never_sent, talk_stop),
+		cmocka_unit_test_teardown(the_deadline_ends_a_read, talk_stop),
+		cmocka_unit_test_teardown(the_deadline_covers_the_queue, talk_stop),
+		cmocka_unit_test_teardown(a_silent_peer_is_given_up_and_the_read_repeated, talk_stop),
+		cmocka_unit_test_teardown(a_read_is_tried_four_times, talk_stop),
+		cmocka_unit_test_teardown(a_lasting_failure_is_the_answer, talk_stop),
+		cmocka_unit_test_teardown(a_read_survives_a_closed_connection, talk_stop),
+		cmocka_unit_test_teardown(a_server_that_is_gone_is_unreachable, talk_stop),
+		cmocka_unit_test_teardown(an_endless_answer_is_cut, talk_stop),
+		cmocka_unit_test_teardown(an_endless_head_is_cut, talk_stop),
+		cmocka_unit_test_teardown(a_broken_answer_is_never_taken_for_one, talk_stop),
+		cmocka_unit_test_teardown(a_redirect_is_an_answer, talk_stop),
+		cmocka_unit_test_teardown(a_call_that_was_cancelled_before_sends_nothing, talk_stop),
 	};
 
 	return cmocka_run_group_tests_name("http", tests, NULL, NULL);

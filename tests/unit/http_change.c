@@ -14,11 +14,8 @@
 
 #include "backends/http.h"
 #include "tests/support/caller.h"
-#include "tests/support/server.h"
+#include "tests/support/talk.h"
 
-static struct gate gate;
-static struct server *server;
-static struct http *http;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned puts_seen;                    /* guarded by lock */
 static int64_t times[64];                     /* of the requests, guarded by lock */
@@ -26,6 +23,8 @@ static int64_t times[64];                     /* of the requests, guarded by loc
 static void seen(struct server_request *r)
 {
 	pthread_mutex_lock(&lock);
+	if (r->number == 1)
+		puts_seen = 0;
 	puts_seen += strcmp(r->method, "PUT") == 0;
 	if (r->number <= 64)
 		times[r->number - 1] = call_now();
@@ -46,27 +45,6 @@ static int64_t time_of(int request)
 	int64_t t = times[request];
 	pthread_mutex_unlock(&lock);
 	return t;
-}
-
-static void start(server_handler *handler, unsigned in_flight)
-{
-	struct http_options o = { .label = "store", .in_flight = in_flight };
-
-	gate = (struct gate)GATE_INIT;
-	puts_seen = 0;
-	server = server_start(handler, NULL, NULL);
-	assert_int_equal(http_open(&o, &http, NULL), 0);
-}
-
-static int stop(void **state)
-{
-	gate_open(&gate);
-	http_close(http);
-	if (server != NULL)
-		server_stop(server);
-	http = NULL;
-	server = NULL;
-	return 0;
 }
 
 static int send_it(const char *method, bool change, double seconds, struct http_reply *reply, struct error *err)
@@ -95,7 +73,7 @@ static void a_change_that_was_processed_before_the_close_arrives_once(void **sta
 	HTTP_REPLY(reply);
 	struct error err = ERROR_INIT;
 
-	start(process_and_close, 0);
+	talk_start(process_and_close, NULL);
 	assert_int_equal(send_it("GET", false, 30, &reply, NULL), 0);
 	assert_int_equal(send_it("PUT", true, 30, &reply, &err), -EINPROGRESS);
 	assert_int_equal(puts_count(), 1);
@@ -110,7 +88,7 @@ static void the_same_as_a_read_is_repeated(void **state)
 {
 	HTTP_REPLY(reply);
 
-	start(process_and_close, 0);
+	talk_start(process_and_close, NULL);
 	assert_int_equal(send_it("GET", false, 30, &reply, NULL), 0);
 	assert_int_equal(send_it("PUT", false, 60, &reply, NULL), -EHOSTUNREACH);
 	assert_true(puts_count() >= 4);
@@ -127,7 +105,7 @@ static void an_answer_cut_short_leaves_a_change_in_doubt(void **state)
 {
 	HTTP_REPLY(reply);
 
-	start(close_in_answer, 0);
+	talk_start(close_in_answer, NULL);
 	assert_int_equal(send_it("PUT", true, 30, &reply, NULL), -EINPROGRESS);
 	assert_int_equal(puts_count(), 1);
 }
@@ -142,7 +120,7 @@ static void a_503_to_a_change_is_its_answer(void **state)
 {
 	HTTP_REPLY(reply);
 
-	start(say_503, 0);
+	talk_start(say_503, NULL);
 	assert_int_equal(send_it("PUT", true, 30, &reply, NULL), 0);
 	assert_int_equal(reply.status, 503);
 	assert_int_equal(puts_count(), 1);
@@ -156,7 +134,7 @@ static void a_server_that_is_gone_gets_no_change(void **state)
 	struct http_request req = { .method = "PUT", .url = url, .change = true, .body = &body, .tries = 2 };
 	struct call c = call_in(60, NULL);
 
-	start(say_503, 0);
+	talk_start(say_503, NULL);
 	snprintf(url, sizeof url, "%s", server_url(server, NULL, "/a"));
 	server_stop(server);
 	server = NULL;
@@ -176,7 +154,7 @@ static void a_change_that_was_sent_cannot_be_cancelled(void **state)
 	struct caller caller;
 	struct http_request req = { .method = "PUT", .change = true };
 
-	start(answer_behind_the_gate, 0);
+	talk_start(answer_behind_the_gate, NULL);
 	req.url = server_url(server, NULL, "/");
 	caller_start(&caller, http, &req, 60);
 	assert_true(gate_await(&gate, 1));
@@ -191,7 +169,7 @@ static void a_change_whose_time_is_over_is_in_doubt(void **state)
 {
 	HTTP_REPLY(reply);
 
-	start(answer_behind_the_gate, 0);
+	talk_start(answer_behind_the_gate, NULL);
 	int r = send_it("PUT", true, 1, &reply, NULL);
 	assert_int_equal(r, reply.tries > 0 ? -EINPROGRESS : -ETIMEDOUT);     /* not even sent: a very slow machine */
 }
@@ -202,7 +180,7 @@ static void a_silent_peer_leaves_a_change_in_doubt(void **state)
 	struct http_request req = { .method = "PUT", .change = true, .patience = 100000000 };
 	struct call c = call_in(60, NULL);
 
-	start(answer_behind_the_gate, 0);
+	talk_start(answer_behind_the_gate, NULL);
 	req.url = server_url(server, NULL, "/");
 	assert_int_equal(http_call(http, &c, &req, &reply, NULL), -EINPROGRESS);
 }
@@ -229,7 +207,7 @@ static void retry_after_pauses_every_caller(void **state)
 	struct http_request req = { .method = "GET" };
 	struct backend_counts counts;
 
-	start(throttle_first, 0);
+	talk_start(throttle_first, NULL);
 	req.url = server_url(server, NULL, "/");
 	caller_start(&callers[0], http, &req, 60);
 	assert_true(eventually(was_throttled, NULL));
@@ -252,7 +230,7 @@ static void a_change_that_was_throttled_is_sent_again(void **state)
 {
 	HTTP_REPLY(reply);
 
-	start(throttle_first, 0);
+	talk_start(throttle_first, NULL);
 	assert_int_equal(send_it("PUT", true, 60, &reply, NULL), 0);
 	assert_int_equal(reply.status, 200);
 	assert_int_equal(puts_count(), 2);
@@ -269,7 +247,7 @@ static void throttled_beyond_the_deadline_says_so(void **state)
 	struct error err = ERROR_INIT;
 	struct http_state now;
 
-	start(throttle_always, 0);
+	talk_start(throttle_always, NULL);
 	assert_int_equal(send_it("PUT", true, 3, &reply, &err), -EAGAIN);
 	assert_non_null(strstr(err.text, "slow down"));
 	http_state(http, &now);
@@ -289,7 +267,7 @@ static void a_module_may_judge_for_itself(void **state)
 	struct call c = call_in(60, NULL);
 	struct http_state now;
 
-	start(throttle_always, 0);
+	talk_start(throttle_always, NULL);
 	req.url = server_url(server, NULL, "/v1/sys/health");
 	assert_int_equal(http_call(http, &c, &req, &reply, NULL), 0);
 	assert_int_equal(reply.status, 429);
@@ -301,18 +279,18 @@ static void a_module_may_judge_for_itself(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(a_change_that_was_processed_before_the_close_arrives_once, stop),
-		cmocka_unit_test_teardown(the_same_as_a_read_is_repeated, stop),
-		cmocka_unit_test_teardown(an_answer_cut_short_leaves_a_change_in_doubt, stop),
-		cmocka_unit_test_teardown(a_503_to_a_change_is_its_answer, stop),
-		cmocka_unit_test_teardown(a_server_that_is_gone_gets_no_change, stop),
-		cmocka_unit_test_teardown(a_change_that_was_sent_cannot_be_cancelled, stop),
-		cmocka_unit_test_teardown(a_change_whose_time_is_over_is_in_doubt, stop),
-		cmocka_unit_test_teardown(a_silent_peer_leaves_a_change_in_doubt, stop),
-		cmocka_unit_test_teardown(retry_after_pauses_every_caller, stop),
-		cmocka_unit_test_teardown(a_change_that_was_throttled_is_sent_again, stop),
-		cmocka_unit_test_teardown(throttled_beyond_the_deadline_says_so, stop),
-		cmocka_unit_test_teardown(a_module_may_judge_for_itself, stop),
+		cmocka_unit_test_teardown(a_change_that_was_processed_before_the_close_arrives_once, talk_stop),
+		cmocka_unit_test_teardown(the_same_as_a_read_is_repeated, talk_stop),
+		cmocka_unit_test_teardown(an_answer_cut_short_leaves_a_change_in_doubt, talk_stop),
+		cmocka_unit_test_teardown(a_503_to_a_change_is_its_answer, talk_stop),
+		cmocka_unit_test_teardown(a_server_that_is_gone_gets_no_change, talk_stop),
+		cmocka_unit_test_teardown(a_change_that_was_sent_cannot_be_cancelled, talk_stop),
+		cmocka_unit_test_teardown(a_change_whose_time_is_over_is_in_doubt, talk_stop),
+		cmocka_unit_test_teardown(a_silent_peer_leaves_a_change_in_doubt, talk_stop),
+		cmocka_unit_test_teardown(retry_after_pauses_every_caller, talk_stop),
+		cmocka_unit_test_teardown(a_change_that_was_throttled_is_sent_again, talk_stop),
+		cmocka_unit_test_teardown(throttled_beyond_the_deadline_says_so, talk_stop),
+		cmocka_unit_test_teardown(a_module_may_judge_for_itself, talk_stop),
 	};
 
 	return cmocka_run_group_tests_name("http_change", tests, NULL, NULL);

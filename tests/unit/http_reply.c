@@ -15,33 +15,10 @@
 #include "backends/http.h"
 #include "backends/json.h"
 #include "backends/json_keys.h"
-#include "tests/support/server.h"
+#include "tests/support/talk.h"
 
 enum { LINES = 100 * 1024, LINE = 64 };       /* some 6 MiB: more than the engine holds at once */
 
-static struct server *server;
-static struct http *http;
-static struct gate gate;
-
-static void start(server_handler *handler)
-{
-	struct http_options o = { .label = "store" };
-
-	gate = (struct gate)GATE_INIT;
-	server = server_start(handler, NULL, NULL);
-	assert_int_equal(http_open(&o, &http, NULL), 0);
-}
-
-static int stop(void **state)
-{
-	gate_open(&gate);
-	http_close(http);
-	if (server != NULL)
-		server_stop(server);
-	http = NULL;
-	server = NULL;
-	return 0;
-}
 
 struct taken {
 	unsigned begun;
@@ -104,7 +81,7 @@ static void a_sink_gets_every_byte_in_order(void **state)
 	struct taken t = { .begun = 0 }, expected = { .begun = 0 };
 	char line[LINE + 1];
 
-	start(send_lines);
+	talk_start(send_lines, NULL);
 	assert_int_equal(stream(&t, 60, &reply, NULL), 0);
 	for (unsigned i = 0; i < LINES; i++) {
 		line_make(line, i);
@@ -121,7 +98,7 @@ static void a_sink_may_have_enough(void **state)
 	HTTP_REPLY(reply);
 	struct taken t = { .enough = 100000, .result = 1 };
 
-	start(send_lines);
+	talk_start(send_lines, NULL);
 	assert_int_equal(stream(&t, 60, &reply, NULL), 0);
 	assert_int_equal(reply.status, 200);
 	assert_true(t.bytes >= 100000 && t.bytes < LINES * LINE);
@@ -133,7 +110,7 @@ static void what_a_sink_returns_comes_back(void **state)
 	struct error err = ERROR_INIT;
 	struct taken t = { .enough = 1, .result = -EPROTO };
 
-	start(send_lines);
+	talk_start(send_lines, NULL);
 	assert_int_equal(stream(&t, 60, &reply, &err), -EPROTO);
 	assert_string_equal(err.text, "the sink is full");
 	assert_int_equal(server_requests(server), 1);
@@ -174,7 +151,7 @@ static void a_listing_that_broke_off_begins_anew(void **state)
 	struct http_request req = { .method = "GET", .sink = &sink };
 	struct call c = call_in(60, NULL);
 
-	start(cut_first);
+	talk_start(cut_first, NULL);
 	req.url = server_url(server, NULL, "/list");
 	assert_int_equal(http_call(http, &c, &req, &reply, NULL), 0);
 	assert_int_equal(json_keys_end(keys, NULL), 0);
@@ -192,7 +169,7 @@ static void an_error_does_not_go_into_the_sink(void **state)
 	HTTP_REPLY(reply);
 	struct taken t = { .begun = 0 };
 
-	start(not_found);
+	talk_start(not_found, NULL);
 	assert_int_equal(stream(&t, 60, &reply, NULL), 0);
 	assert_int_equal(reply.status, 404);
 	assert_int_equal(t.bytes, 0);
@@ -229,7 +206,7 @@ static void a_slow_sink_is_not_a_silent_peer(void **state)
 	struct http_request req = { .method = "GET", .sink = &sink, .tries = 1 };
 	struct call c = call_in(60, NULL);
 
-	start(send_lines);
+	talk_start(send_lines, NULL);
 	req.url = server_url(server, NULL, "/list");
 	assert_int_equal(pthread_create(&other, NULL, open_later, NULL), 0);
 	assert_int_equal(http_call(http, &c, &req, &reply, NULL), 0);
@@ -262,11 +239,11 @@ static int parse_page(int the_status, const char *the_type, const char *the_page
 	status = the_status;
 	type = the_type;
 	page = the_page;
-	start(send_page);
+	talk_start(send_page, NULL);
 	req.url = server_url(server, NULL, "/v1/kv/my-key?version=1");
 	assert_int_equal(http_call(http, &c, &req, &reply, NULL), 0);
 	int r = http_reply_json(http, &req, &reply, &json, err);
-	stop(NULL);
+	talk_stop(NULL);
 	return r;
 }
 
@@ -319,12 +296,12 @@ static void names_are_escaped(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(a_sink_gets_every_byte_in_order, stop),
-		cmocka_unit_test_teardown(a_sink_may_have_enough, stop),
-		cmocka_unit_test_teardown(what_a_sink_returns_comes_back, stop),
-		cmocka_unit_test_teardown(a_listing_that_broke_off_begins_anew, stop),
-		cmocka_unit_test_teardown(an_error_does_not_go_into_the_sink, stop),
-		cmocka_unit_test_teardown(a_slow_sink_is_not_a_silent_peer, stop),
+		cmocka_unit_test_teardown(a_sink_gets_every_byte_in_order, talk_stop),
+		cmocka_unit_test_teardown(a_sink_may_have_enough, talk_stop),
+		cmocka_unit_test_teardown(what_a_sink_returns_comes_back, talk_stop),
+		cmocka_unit_test_teardown(a_listing_that_broke_off_begins_anew, talk_stop),
+		cmocka_unit_test_teardown(an_error_does_not_go_into_the_sink, talk_stop),
+		cmocka_unit_test_teardown(a_slow_sink_is_not_a_silent_peer, talk_stop),
 		cmocka_unit_test(a_proxys_page_is_named_as_such),
 		cmocka_unit_test(a_truncated_value_is_not_shown),
 		cmocka_unit_test(an_errors_body_is_shown_in_part),

@@ -16,13 +16,10 @@
 
 #include "backends/http.h"
 #include "tests/support/certs.h"
-#include "tests/support/server.h"
+#include "tests/support/talk.h"
 
 static char dir[64], ca_path[128], other_path[128], cert_path[128], key_path[128], junk_path[128], ca_dir[96];
 static struct identity ca, other_ca, host, client;
-static struct server *server;
-static struct http *http;
-static SSL_CTX *ctx;
 
 static int files_make(void **state)
 {
@@ -77,20 +74,8 @@ static void answer(struct server_request *r, void *arg)
 
 static void serve(const struct identity *id, const struct identity *clients)
 {
-	ctx = identity_server(id, clients);
-	server = server_start(answer, NULL, ctx);
-}
-
-static int stop(void **state)
-{
-	http_close(http);
-	if (server != NULL)
-		server_stop(server);
-	SSL_CTX_free(ctx);
-	http = NULL;
-	server = NULL;
-	ctx = NULL;
-	return 0;
+	server_tls = identity_server(id, clients);
+	server = server_start(answer, NULL, server_tls);
 }
 
 static int call(const struct http_options *more, const char *name, struct error *err)
@@ -182,12 +167,12 @@ static void tls_before_1_2_is_refused(void **state)
 	struct error err = ERROR_INIT;
 
 	serve(&host, NULL);
-	SSL_CTX_set_cipher_list(ctx, "ALL:@SECLEVEL=0");
-	SSL_CTX_set_min_proto_version(ctx, TLS1_VERSION);
-	SSL_CTX_set_max_proto_version(ctx, TLS1_1_VERSION);
+	SSL_CTX_set_cipher_list(server_tls, "ALL:@SECLEVEL=0");
+	SSL_CTX_set_min_proto_version(server_tls, TLS1_VERSION);
+	SSL_CTX_set_max_proto_version(server_tls, TLS1_1_VERSION);
 	assert_int_equal(call(&(struct http_options){ .ca = ca_path }, NULL, &err), -EPROTO);
 	assert_non_null(strstr(err.text, "TLS 1.2"));
-	SSL_CTX_set_max_proto_version(ctx, TLS1_2_VERSION);
+	SSL_CTX_set_max_proto_version(server_tls, TLS1_2_VERSION);
 	assert_int_equal(call(&(struct http_options){ .ca = ca_path }, NULL, NULL), 0);
 }
 
@@ -236,15 +221,15 @@ static void plain_http_on_a_tls_port_is_no_answer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(an_authority_of_ones_own_is_trusted, stop),
-		cmocka_unit_test_teardown(nobody_else_is, stop),
-		cmocka_unit_test_teardown(the_systems_roots_do_not_know_it, stop),
-		cmocka_unit_test_teardown(a_directory_of_any_names_is_read, stop),
-		cmocka_unit_test_teardown(the_host_name_must_be_right, stop),
-		cmocka_unit_test_teardown(tls_before_1_2_is_refused, stop),
-		cmocka_unit_test_teardown(a_client_shows_its_certificate, stop),
-		cmocka_unit_test_teardown(a_wrong_file_is_named, stop),
-		cmocka_unit_test_teardown(plain_http_on_a_tls_port_is_no_answer, stop),
+		cmocka_unit_test_teardown(an_authority_of_ones_own_is_trusted, talk_stop),
+		cmocka_unit_test_teardown(nobody_else_is, talk_stop),
+		cmocka_unit_test_teardown(the_systems_roots_do_not_know_it, talk_stop),
+		cmocka_unit_test_teardown(a_directory_of_any_names_is_read, talk_stop),
+		cmocka_unit_test_teardown(the_host_name_must_be_right, talk_stop),
+		cmocka_unit_test_teardown(tls_before_1_2_is_refused, talk_stop),
+		cmocka_unit_test_teardown(a_client_shows_its_certificate, talk_stop),
+		cmocka_unit_test_teardown(a_wrong_file_is_named, talk_stop),
+		cmocka_unit_test_teardown(plain_http_on_a_tls_port_is_no_answer, talk_stop),
 	};
 
 	return cmocka_run_group_tests_name("http_tls", tests, files_make, files_drop);

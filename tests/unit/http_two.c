@@ -16,16 +16,13 @@
 #include "backends/http.h"
 #include "tests/support/caller.h"
 #include "tests/support/certs.h"
-#include "tests/support/server.h"
+#include "tests/support/talk.h"
 #include "tests/support/two.h"
 
 enum manner { ANSWERS, TOGETHER, SILENT_AT_FIRST, REFUSES, GOES_AWAY };
 
 static char ca_path[] = "/tmp/kesfs-two.XXXXXX";
 static struct identity ca, host;
-static SSL_CTX *ctx;
-static struct server *server;
-static struct http *http;
 static enum manner manner;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned streams;                      /* guarded by lock */
@@ -81,26 +78,13 @@ static void speak_two(struct server_request *r, void *arg)
 
 static void start(enum manner m)
 {
-	struct http_options o = { .label = "store", .ca = ca_path };
+	struct http_options o = { .ca = ca_path };
 
 	manner = m;
 	streams = 0;
-	ctx = identity_server(&host, NULL);
-	two_offer(ctx);
-	server = server_start(speak_two, NULL, ctx);
-	assert_int_equal(http_open(&o, &http, NULL), 0);
-}
-
-static int stop(void **state)
-{
-	http_close(http);
-	if (server != NULL)
-		server_stop(server);
-	SSL_CTX_free(ctx);
-	http = NULL;
-	server = NULL;
-	ctx = NULL;
-	return 0;
+	server_tls = identity_server(&host, NULL);
+	two_offer(server_tls);
+	talk_start(speak_two, &o);
 }
 
 static int call(const char *method, bool change, int64_t patience, struct http_reply *reply)
@@ -193,11 +177,11 @@ static int files_drop(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(requests_share_a_connection, stop),
-		cmocka_unit_test_teardown(a_silent_connection_is_left, stop),
-		cmocka_unit_test_teardown(a_change_on_a_refused_stream_is_sent_once, stop),
-		cmocka_unit_test_teardown(a_change_on_a_connection_that_is_taken_back_is_sent_once, stop),
-		cmocka_unit_test_teardown(a_change_is_answered, stop),
+		cmocka_unit_test_teardown(requests_share_a_connection, talk_stop),
+		cmocka_unit_test_teardown(a_silent_connection_is_left, talk_stop),
+		cmocka_unit_test_teardown(a_change_on_a_refused_stream_is_sent_once, talk_stop),
+		cmocka_unit_test_teardown(a_change_on_a_connection_that_is_taken_back_is_sent_once, talk_stop),
+		cmocka_unit_test_teardown(a_change_is_answered, talk_stop),
 	};
 
 	return cmocka_run_group_tests_name("http_two", tests, files_make, files_drop);

@@ -20,11 +20,8 @@
 
 #include "backends/http.h"
 #include "tests/support/caller.h"
-#include "tests/support/server.h"
+#include "tests/support/talk.h"
 
-static struct gate gate;
-static struct server *server;
-static struct http *http;
 static char last_line[600];                   /* of the last request; the server is quiet when it is read */
 
 /* "hangs.test" waits at the gate, "here.test" is 127.0.0.1, other names of .test do not exist. */
@@ -68,15 +65,6 @@ static void start(bool proxy, bool direct)
 	assert_int_equal(http_open(&o, &http, NULL), 0);
 	unsetenv("HTTP_PROXY");
 	unsetenv("HTTPS_PROXY");
-}
-
-static int stop(void **state)
-{
-	gate_open(&gate);
-	http_close(http);
-	server_stop(server);
-	http = NULL;
-	return 0;
 }
 
 static int call(const char *method, const char *url, unsigned tries, struct http_reply *reply, struct error *err)
@@ -189,12 +177,12 @@ static void a_resolver_that_hangs_holds_up_nobody_else(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_teardown(a_proxy_gets_the_whole_address, stop),
-		cmocka_unit_test_teardown(a_metadata_service_is_asked_directly, stop),
-		cmocka_unit_test_teardown(a_proxy_that_refuses_is_named_and_gets_no_token, stop),
-		cmocka_unit_test_teardown(a_name_that_does_not_exist_is_unreachable, stop),
-		cmocka_unit_test_teardown(a_connection_that_does_not_come_is_given_up, stop),
-		cmocka_unit_test_teardown(a_resolver_that_hangs_holds_up_nobody_else, stop),
+		cmocka_unit_test_teardown(a_proxy_gets_the_whole_address, talk_stop),
+		cmocka_unit_test_teardown(a_metadata_service_is_asked_directly, talk_stop),
+		cmocka_unit_test_teardown(a_proxy_that_refuses_is_named_and_gets_no_token, talk_stop),
+		cmocka_unit_test_teardown(a_name_that_does_not_exist_is_unreachable, talk_stop),
+		cmocka_unit_test_teardown(a_connection_that_does_not_come_is_given_up, talk_stop),
+		cmocka_unit_test_teardown(a_resolver_that_hangs_holds_up_nobody_else, talk_stop),
 	};
 
 	return cmocka_run_group_tests_name("http_way", tests, NULL, NULL);
