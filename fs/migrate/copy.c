@@ -37,10 +37,14 @@ static void create(struct run *run, struct item *item, const struct secret *valu
 		appeared(run, item, value, cancel);
 		return;
 	}
+	if (r == -ECANCELED)
+		return;
 	if (r == 0 && verify)
 		r = verify_key(&run->target, item->name, value, NULL, cancel, &err);
-	else if (r == -ECANCELED)
+	if (r == -ECANCELED) {
+		verify_interrupted(item, OUTCOME_CREATED);
 		return;
+	}
 	if (r == 0 && verify)
 		item->flags |= ITEM_VERIFIED;
 	if (r == 0)

@@ -83,6 +83,10 @@ static void replaced(struct run *run, struct item *item, const struct secret *ol
 		rescue(run, item, old, value, &err);   /* it said yes, and the key is gone */
 		return;
 	}
+	if (r == -ECANCELED) {
+		verify_interrupted(item, OUTCOME_REPLACED);
+		return;
+	}
 	if (r != 0) {
 		item_settle(item, OUTCOME_FAILED, &err);
 		return;

@@ -176,7 +176,10 @@ static int request_send(const struct request *q, struct cancel *cancel, struct e
 			return r;
 		/* Throttled: nothing was done, so all of these may be sent again. */
 		struct call patience = { .deadline = until, .cancel = cancel };
-		if (call_sleep(&patience, pause, true) != 0)
+		int slept = call_sleep(&patience, pause, true);
+		if (slept == -ECANCELED)
+			return error_set(err, ECANCELED, "cancelled while the %s asked to wait", q->side->word);
+		if (slept != 0)
 			return r;
 		pause = pause * 2 < PAUSE_MAX ? pause * 2 : PAUSE_MAX;
 	}

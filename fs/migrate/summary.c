@@ -153,11 +153,14 @@ static void print_bad(FILE *file, const struct run *run)
 	bool first = true;
 
 	for (size_t i = 0; i < run->count; i++) {
-		if (!outcome_bad(run->items[i].outcome))
+		const struct item *item = &run->items[i];
+		bool written = item->outcome == OUTCOME_CREATED || item->outcome == OUTCOME_REPLACED;
+		/* Of what was written only that has a reason which is not proved. */
+		if (!outcome_bad(item->outcome) && !(written && item->reason != NULL))
 			continue;
 		fputs(first ? "\n  " : "  ", file);
 		first = false;
-		summary_line(file, &run->items[i]);
+		summary_line(file, item);
 	}
 }
 

@@ -46,3 +46,9 @@ int verify_key(struct side *side, const char *name, const struct secret *value, 
 	}
 	return r;
 }
+
+void verify_interrupted(struct item *item, enum outcome written)
+{
+	item_settle_as(item, written, ECANCELED, "%s, but unverified: the interrupt came before it was read back",
+		       outcome_word(written));
+}

@@ -48,10 +48,13 @@ class Held:
         env = {"KESFS_FAULT": rules.replace("HOLD", f"hold={self.hold}"), "KESFS_FAULT_LOG": str(self.calls)}
         self.process = programs.start([program, *arguments], env=env, **how)
 
-    def wait_call(self, line):
-        """Until the log has this line: "begin create my-key 0"."""
-        wait_until(lambda: line in self.calls.read_text().splitlines() or self.process.poll() is not None, line)
-        assert line in self.calls.read_text().splitlines(), self.finish()
+    def count(self, line):
+        return self.calls.read_text().splitlines().count(line)
+
+    def wait_call(self, line, times=1):
+        """Until the log has this line, so often: "begin create my-key 0"."""
+        wait_until(lambda: self.count(line) >= times or self.process.poll() is not None, line)
+        assert self.count(line) >= times, self.finish()
 
     def wait_said(self, text):
         entry = next(entry for entry in self.programs.started if entry[0] is self.process)

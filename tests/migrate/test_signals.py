@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """INT, TERM and HUP."""
+import json
 import signal
 
 import pytest
@@ -39,6 +40,44 @@ def test_a_started_replace_still_ends_after_the_second_signal(held, store, keys)
         run.wait_said(said)
     run.release().finish().expect(143)
     assert b.value("k") == a.value("k")
+
+
+class Rules:
+    """Faults that change while the program runs."""
+
+    def __init__(self, tmp, rules):
+        self.file = tmp / "rules"
+        self.set(rules)
+
+    def set(self, rules):
+        fresh = self.file.with_suffix(".new")
+        fresh.write_text(rules.replace(",", "\n"))
+        fresh.rename(self.file)
+
+
+@pytest.mark.parametrize("kind, before", [("created", []), ("replaced", ["-f"])])
+def test_a_key_that_was_written_and_not_yet_read_back_at_the_second_signal_is_unverified_and_not_failed(
+        held, store, keys, tmp, kind, before):
+    a, b = store("a", {"k": keys.a()}), store("b", {"k": keys.a()} if before else {})
+    gate = tmp / "gate"
+    gate.touch()
+    rules = Rules(tmp, f"/b:create:k:hold={gate},/b:replace:k:hold={gate}")
+    run = held(f"@{rules.file}", "--from", a.path, "--to", b.path, f"--json={tmp / 'json'}", *before)
+    run.wait_call(f"begin {'replace' if before else 'create'} k 0")
+    rules.set(f"/b:get:k:hold={run.hold}")
+    done = run.count("begin get k 0")
+    gate.unlink()
+    run.wait_call("begin get k 0", done + 1)
+    for said in ("interrupted: finishing", "interrupted again"):
+        run.send(signal.SIGINT)
+        run.wait_said(said)
+    result = run.finish().expect(130)
+    assert b.value("k") == a.value("k")
+    symbol = ">" if before else "+"
+    assert f"  {symbol} k: {kind}, but unverified: the interrupt came before it was read back" in result.err
+    assert f"{kind:12}           1  unverified" in result.err and "failed" not in result.err and result.out == ""
+    key = next(o for o in map(json.loads, (tmp / "json").read_text().splitlines()) if o["type"] == "key")
+    assert (key["outcome"], key["verified"], key["code"]) == (kind, False, "ECANCELED")
 
 
 @pytest.mark.parametrize("rule, call", [("/a:list:*:HOLD", "begin list - 0"), ("/b:get:beta:HOLD", "begin get beta 0")])
