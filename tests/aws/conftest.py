@@ -20,8 +20,15 @@ def moto(_moto):
 
 
 @pytest.fixture
-def fake():
-    server = aws.Fake()
+def fake(programs):
+    server = aws.Fake(programs.build / "tests/aws_fake/aws_fake")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def login(fake):
+    server = aws.Login(fake)
     yield server
     server.stop()
 

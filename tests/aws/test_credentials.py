@@ -9,7 +9,7 @@ IMDS = "/latest/meta-data/iam/security-credentials/"
 @pytest.fixture
 def config(fake, tmp, keys):
     fake.put("my-key", keys.a())
-    fake.identities.clear()                      # nobody is known but who a test makes known
+    fake.forget()                                # nobody is known but who a test makes known
     return fake.write(tmp / "aws.yml", credentials=False)
 
 
@@ -28,8 +28,8 @@ def test_nothing_anywhere_is_one_sentence_that_names_the_places(listed):
     assert "no credentials were found" in done.err and "AWS_ACCESS_KEY_ID" in done.err
 
 
-def test_the_environment(fake, listed):
-    who = fake.identity()
+def test_the_environment(login, listed):
+    who = login.identity()
     listed({"AWS_ACCESS_KEY_ID": who["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": who["SecretAccessKey"],
             "AWS_SESSION_TOKEN": who["Token"]})
 
@@ -50,18 +50,18 @@ def profile(name, who):
             f"aws_session_token = {who['Token']}\n")
 
 
-def test_the_default_profile_of_the_shared_file(fake, listed, tmp):
-    listed(profiles(tmp, "# a comment\n\n" + profile("default", fake.identity())))
+def test_the_default_profile_of_the_shared_file(login, listed, tmp):
+    listed(profiles(tmp, "# a comment\n\n" + profile("default", login.identity())))
 
 
-def test_the_profile_that_the_environment_names(fake, listed, tmp):
-    text = profile("default", {"AccessKeyId": "AKIAWRONG", "SecretAccessKey": "x", "Token": "x"}) + profile("work", fake.identity())
+def test_the_profile_that_the_environment_names(login, listed, tmp):
+    text = profile("default", {"AccessKeyId": "AKIAWRONG", "SecretAccessKey": "x", "Token": "x"}) + profile("work", login.identity())
     listed({**profiles(tmp, text), "AWS_PROFILE": "work"})
 
 
-def test_the_profile_that_the_configuration_file_names_wins_over_the_environment(fake, listed, tmp):
+def test_the_profile_that_the_configuration_file_names_wins_over_the_environment(fake, login, listed, tmp):
     config = fake.write(tmp / "profile.yml", credentials=False, more="      profile: work\n")
-    listed({**profiles(tmp, profile("work", fake.identity())), "AWS_ACCESS_KEY_ID": "AKIAWRONG", "AWS_SECRET_ACCESS_KEY": "x"},
+    listed({**profiles(tmp, profile("work", login.identity())), "AWS_ACCESS_KEY_ID": "AKIAWRONG", "AWS_SECRET_ACCESS_KEY": "x"},
            config=config)
 
 
@@ -70,55 +70,55 @@ def test_a_profile_that_does_not_exist_is_named(listed, tmp):
     assert "no-such" in done.err
 
 
-def test_a_profile_assumes_a_role_with_another_profile_s_credentials(fake, listed, tmp):
-    base, seen = fake.identity(), []
+def test_a_profile_assumes_a_role_with_another_profile_s_credentials(login, listed, tmp):
+    base, seen = login.identity(), []
 
     def assume(form, handler):
         seen.append((form["RoleArn"], form.get("ExternalId"), handler.headers["Authorization"]))
-        return 200, fake.role("AssumeRole")
-    fake.sts["AssumeRole"] = assume
+        return 200, login.role("AssumeRole")
+    login.sts["AssumeRole"] = assume
     text = profile("base", base) + "[default]\nrole_arn = arn:aws:iam::1:role/r\nsource_profile = base\nexternal_id = 42\n"
-    listed({**profiles(tmp, text), "AWS_ENDPOINT_URL_STS": fake.endpoint})
+    listed({**profiles(tmp, text), "AWS_ENDPOINT_URL_STS": login.endpoint})
     assert seen[0][:2] == ("arn:aws:iam::1:role/r", "42") and base["AccessKeyId"] in seen[0][2]
 
 
-def test_the_role_of_the_configuration_file_is_assumed(fake, listed, tmp):
-    who = fake.identity()
-    fake.sts["AssumeRole"] = lambda form, handler: (200, fake.role("AssumeRole"))
+def test_the_role_of_the_configuration_file_is_assumed(fake, login, listed, tmp):
+    who = login.identity()
+    login.sts["AssumeRole"] = lambda form, handler: (200, login.role("AssumeRole"))
     config = fake.write(tmp / "role.yml", credentials=False, more="      role_arn: arn:aws:iam::1:role/r\n")
     listed({"AWS_ACCESS_KEY_ID": who["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": who["SecretAccessKey"],
-            "AWS_SESSION_TOKEN": who["Token"], "AWS_ENDPOINT_URL_STS": fake.endpoint}, config=config)
-    assert fake.calls["AssumeRole"] == 1
+            "AWS_SESSION_TOKEN": who["Token"], "AWS_ENDPOINT_URL_STS": login.endpoint}, config=config)
+    assert login.calls["AssumeRole"] == 1
 
 
-def test_a_role_that_is_refused_is_named_with_what_sts_said(fake, listed, tmp):
-    fake.sts["AssumeRole"] = lambda form, handler: (403, "<ErrorResponse><Error><Code>AccessDenied</Code><Message>not you</Message>"
+def test_a_role_that_is_refused_is_named_with_what_sts_said(fake, login, listed, tmp):
+    login.sts["AssumeRole"] = lambda form, handler: (403, "<ErrorResponse><Error><Code>AccessDenied</Code><Message>not you</Message>"
                                                     "</Error></ErrorResponse>")
     config = fake.write(tmp / "role.yml", more="      role_arn: arn:aws:iam::1:role/r\n")
-    done = listed({"AWS_ENDPOINT_URL_STS": fake.endpoint}, status=7, config=config)
+    done = listed({"AWS_ENDPOINT_URL_STS": login.endpoint}, status=7, config=config)
     assert "arn:aws:iam::1:role/r" in done.err and "AccessDenied" in done.err and "not you" in done.err
 
 
-def test_a_web_identity(fake, listed, tmp):
+def test_a_web_identity(login, listed, tmp):
     (tmp / "jwt").write_text("header.payload.signature\n")
 
     def assume(form, handler):
         assert form["WebIdentityToken"] == "header.payload.signature" and "Authorization" not in handler.headers
-        return 200, fake.role("AssumeRoleWithWebIdentity")
-    fake.sts["AssumeRoleWithWebIdentity"] = assume
+        return 200, login.role("AssumeRoleWithWebIdentity")
+    login.sts["AssumeRoleWithWebIdentity"] = assume
     listed({"AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp / "jwt"), "AWS_ROLE_ARN": "arn:aws:iam::1:role/r",
-            "AWS_ENDPOINT_URL_STS": fake.endpoint})
+            "AWS_ENDPOINT_URL_STS": login.endpoint})
 
 
-def test_a_web_identity_without_its_file_is_named(fake, listed, tmp):
+def test_a_web_identity_without_its_file_is_named(listed, tmp):
     done = listed({"AWS_WEB_IDENTITY_TOKEN_FILE": str(tmp / "none"), "AWS_ROLE_ARN": "arn:aws:iam::1:role/r"}, status=7)
     assert str(tmp / "none") in done.err
 
 
-def test_a_container_and_the_token_of_its_file(fake, listed, tmp):
+def test_a_container_and_the_token_of_its_file(login, listed, tmp):
     (tmp / "token").write_text("Basic abc")
-    fake.metadata["GET /creds"] = ({"Authorization": "Basic abc"}, fake.identity)
-    listed({"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{fake.endpoint}/creds",
+    login.metadata["GET /creds"] = ({"Authorization": "Basic abc"}, login.identity)
+    listed({"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{login.endpoint}/creds",
             "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(tmp / "token")})
 
 
@@ -127,29 +127,29 @@ def test_a_container_elsewhere_must_be_https(listed):
     assert "plain http" in done.err
 
 
-def instance(fake):
-    fake.metadata["PUT /latest/api/token"] = ({"X-aws-ec2-metadata-token-ttl-seconds": "21600"}, b"imds-session")
-    fake.metadata[f"GET {IMDS}"] = ({"X-aws-ec2-metadata-token": "imds-session"}, b"my-role\n")
-    return {"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": fake.endpoint}
+def instance(login):
+    login.metadata["PUT /latest/api/token"] = ({"X-aws-ec2-metadata-token-ttl-seconds": "21600"}, b"imds-session")
+    login.metadata[f"GET {IMDS}"] = ({"X-aws-ec2-metadata-token": "imds-session"}, b"my-role\n")
+    return {"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": login.endpoint}
 
 
-def test_an_instance_by_version_2_of_its_metadata_service(fake, listed):
-    env = instance(fake)
-    fake.metadata[f"GET {IMDS}my-role"] = ({"X-aws-ec2-metadata-token": "imds-session"}, fake.identity)
+def test_an_instance_by_version_2_of_its_metadata_service(login, listed):
+    env = instance(login)
+    login.metadata[f"GET {IMDS}my-role"] = ({"X-aws-ec2-metadata-token": "imds-session"}, login.identity)
     listed(env)
 
 
-def test_an_instance_that_answers_200_with_an_error(fake, listed):
-    env = instance(fake)
-    fake.metadata[f"GET {IMDS}my-role"] = ({}, {"Code": "AssumeRoleUnauthorizedAccess"})
+def test_an_instance_that_answers_200_with_an_error(login, listed):
+    env = instance(login)
+    login.metadata[f"GET {IMDS}my-role"] = ({}, {"Code": "AssumeRoleUnauthorizedAccess"})
     done = listed(env, status=7)
     assert "AssumeRoleUnauthorizedAccess" in done.err
 
 
-def test_credentials_that_expire_are_fetched_again_once_for_all(fake, mount, nowhere, config, wait_until):
-    fake.metadata["GET /creds"] = ({}, lambda: fake.identity(seconds=3600))
-    m = mount(config, "-o", "ttl=0", env={**nowhere, "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{fake.endpoint}/creds"})
-    before = fake.calls["GET /creds"]
-    fake.identities.clear()                      # revoked: nobody is known any more but who asks again
+def test_credentials_that_expire_are_fetched_again_once_for_all(fake, login, mount, nowhere, config, wait_until):
+    login.metadata["GET /creds"] = ({}, lambda: login.identity(seconds=3600))
+    m = mount(config, "-o", "ttl=0", env={**nowhere, "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{login.endpoint}/creds"})
+    before = login.calls["GET /creds"]
+    fake.forget()                                # revoked: nobody is known any more but who asks again
     assert (m / "my-key").read_bytes() == fake.values()["my-key"]
-    assert fake.calls["GET /creds"] == before + 1
+    assert login.calls["GET /creds"] == before + 1

@@ -2,11 +2,15 @@
 """What AWS Secrets Manager may do to us, played by a fake: throttling, lost answers, names held by deletions, lists that
 lag, clocks that are off, secrets of others."""
 import json
+import os
+import pathlib
+import re
+import sys
 import time
 
 import pytest
 
-from tests.support.aws import Refusal
+from tests.support.aws import ACCESS_KEY, Refusal
 
 THROTTLED = Refusal("ThrottlingException", "Rate exceeded")
 DENIED = Refusal("AccessDeniedException", "User: arn:aws:iam::111122223333:user/me is not authorized to perform this")
@@ -33,28 +37,28 @@ def test_a_lost_answer_to_a_create_is_settled_by_asking_again(fake, config, stor
     done = migrate("--from", source.config, "--to", config).expect(0)
     assert fake.values() == source.all()
     assert "created                1  verified" in done.err
-    tokens = {json.loads(body)["ClientRequestToken"] for operation, _, body in fake.seen if operation == "CreateSecret"}
-    assert len(tokens) == 1, "a repetition must carry the token of the first try"
+    tokens = [json.loads(body)["ClientRequestToken"] for operation, _, body in fake.seen if operation == "CreateSecret"]
+    assert len(tokens) == 2 and tokens[0] == tokens[1], "a repetition must carry the token of the first try"
 
 
 def test_a_read_back_that_does_not_find_the_key_yet_is_repeated(fake, config, store, keys, migrate):
     source = store("source", {"my-key": keys.a()})
-    fake.unread["my-key"] = 3
+    fake.mark("my-key", unread=3)
     migrate("--from", source.config, "--to", config).expect(0)
-    assert fake.unread["my-key"] == 0
+    assert fake.stored("my-key")["unread"] == 0
 
 
 def test_a_check_asks_for_a_key_that_the_listing_lacks_as_yet(fake, config, store, keys, migrate):
     source = store("source", {"my-key": keys.a()})
     fake.put("my-key", source.value("my-key"))
-    fake.unlisted.add("my-key")
+    fake.mark("my-key", unlisted=1000)
     assert migrate("--check", "--from", source.config, "--to", config).expect(0).lines == ["= my-key"]
 
 
 def test_a_name_in_its_recovery_window_is_busy_and_the_date_is_named(fake, config, store, keys, migrate):
     source = store("source", {"my-key": keys.a(), "other": keys.a()})
     fake.put("my-key", keys.a())
-    fake.secrets["my-key"]["deleted"] = time.time() + 20 * 86400
+    fake.mark("my-key", deleted_in=20 * 86400)
     done = migrate("--from", source.config, "--to", config)
     day = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 20 * 86400))
     assert day in done.err
@@ -73,7 +77,7 @@ def test_a_forced_replace_is_one_new_version(fake, config, store, keys, migrate)
 def test_a_secret_that_may_not_be_read_is_named_and_stops_nothing(fake, config, store, keys, migrate):
     for name in ("one", "secret-of-others", "two"):
         fake.put(name, keys.a())
-    fake.fail("GetSecretValue", DENIED, times=1000, names={"secret-of-others"})
+    fake.fail("GetSecretValue", DENIED, times=1000, names=["secret-of-others"])
     target = store("target", {})
     done = migrate("--from", config, "--to", target.config)
     assert "secretsmanager:GetSecretValue" in done.err and "secret-of-others" in done.err
@@ -100,7 +104,7 @@ def test_a_literal_prefix_becomes_the_service_s_own_filter(fake, config, store, 
 
 def test_a_clock_that_is_off_is_corrected_by_the_service_s(fake, config, keys, migrate):
     fake.put("my-key", keys.a())
-    fake.clock = 3600
+    fake.set(clock=3600)
     assert migrate("--list", "--from", config).expect(0).lines == ["my-key"]
 
 
@@ -110,18 +114,71 @@ def test_a_missing_permission_is_named(fake, config, migrate):
     assert "secretsmanager:ListSecrets" in done.err
 
 
-def test_twenty_thousand_names_in_pages_of_which_some_are_empty(fake, config, migrate):
-    for i in range(20000):
-        fake.put(f"key-{i:05}", b"x")
-    assert len(migrate("--list", "--from", config).expect(0).lines) == 20000
-    assert fake.calls["ListSecrets"] >= 200
+# Runs a program and says on its last line how much memory it had at most, in MiB.
+WEIGHED = """import resource, subprocess, sys
+status = subprocess.run(sys.argv[1:]).returncode
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)
+sys.exit(status)"""
+
+
+@pytest.mark.limit(300)
+def test_a_million_names_are_all_listed_in_bounded_memory(fake, config, programs):
+    fake.set(preload=1_000_000)
+    done = programs.run(sys.executable, "-c", WEIGHED, programs.kesfs_migrate, "--list", "--from", config, timeout=240).expect(0)
+    assert done.lines[:-1] == [f"key-{i:07}" for i in range(1_000_000)]
+    assert fake.calls["ListSecrets"] <= 10_010
+    assert int(done.lines[-1]) <= 256 or "KESFS_TEST_SANITIZED" in os.environ
+
+
+@pytest.mark.limit(300)
+@pytest.mark.long
+def test_a_million_names_are_all_mounted(fake, config, mount, programs):
+    fake.set(preload=1_000_000)
+    m = mount(config, "-o", "ttl=600")
+    assert programs.run("ls", "-U", m.path).expect(0).out.count("\n") == 1_000_000
+    peak = int(re.search(r"VmHWM:\s*(\d+)", pathlib.Path(f"/proc/{m.pid}/status").read_text()).group(1))
+    assert peak <= 400 * 1024 or "KESFS_TEST_SANITIZED" in os.environ
+
+
+def test_pages_that_are_empty_are_not_the_end(fake, config, migrate):
+    fake.set(preload=1_000_000)
+    fake.put("zz-key", b"x")
+    assert migrate("--list", "--from", config, "zz-*").expect(0).lines == ["zz-key"]
+    assert fake.calls["ListSecrets"] >= 5
+
+
+def static(fake, path, key, secret, token=None):
+    more = f"      credentials:\n        accesskey: {key}\n        secretkey: {secret}\n"
+    return fake.write(path, credentials=False, more=more + (f"        token: {token}\n" if token else ""))
+
+
+def test_an_expired_session_is_a_refused_login(fake, migrate, tmp):
+    fake.know("ASIAEXPIRED", "a-secret", "a-token", seconds=-1)
+    done = migrate("--list", "--from", static(fake, tmp / "aws.yml", "ASIAEXPIRED", "a-secret", "a-token")).expect(7)
+    assert "the session is expired" in done.err
+
+
+def test_a_wrong_secret_key_is_a_refused_login(fake, migrate, tmp):
+    done = migrate("--list", "--from", static(fake, tmp / "aws.yml", ACCESS_KEY, "wrong")).expect(7)
+    assert "the secret access key is wrong" in done.err
+
+
+def test_a_run_in_which_answers_are_lost_loses_no_key(fake, config, store, keys, migrate):
+    source = store("source", keys.many(300))
+    for operation in ("CreateSecret", "GetSecretValue"):
+        for skip in range(20, 200, 20):
+            fake.fail(operation, "lose", skip=skip)
+            fake.fail(operation, "drop", skip=skip)
+    done = migrate("--from", source.config, "--to", config).expect(0)
+    assert fake.values() == source.all()
+    assert "created              300  verified" in done.err
 
 
 def test_a_mount_shows_its_own_changes_though_the_listing_lags(fake, config, keys, mount, programs, tmp):
     fake.put("old", keys.a())
     (tmp / "value").write_bytes(keys.a())
     m = mount(config, "-o", "ttl=0,delete")
-    fake.unlisted.add("new")
+    fake.set(list_lag=1000)
     programs.run("cp", tmp / "value", m / "new").expect(0)
     assert programs.run("ls", m.path).expect(0).lines == ["new", "old"]
     (m / ".kesfs/refresh").read_bytes()

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""AWS Secrets Manager for tests: moto, a service that others wrote, and a fake of ours for what moto cannot do.
+"""AWS Secrets Manager for tests: moto, a service that others wrote, and a fake of ours (tests/aws_fake, a program in C) for
+what moto cannot do: AWS's quotas, a million names, lists that lag, lost answers, signatures that are checked.
 
-    service = moto()                         # a running moto server, empty; service.client is boto3's, in another process
-    fake = aws_fake()                        # a Fake: fake.secrets, fake.calls, fake.fail(operation, code, times)
-    config = fake.write(tmp / "aws.yml")     # a KES configuration file for it
+    moto = Moto(folder).start()              # a running moto server, empty
+    fake = Fake(program)                     # fake.put(name, value), fake.fail(operation, what), fake.calls, fake.values()
+    fake.set(quotas=True, delay=0.020)       # and list_lag, burst, rates, preload, forced_hold, clock, page
+    config = fake.write(tmp / "aws.yml")     # a KES configuration file for either
+    login = Login(fake)                      # STS and the metadata services: login.identity() is known to the fake
 """
 import base64
 import collections
+import http.client
 import http.server
 import json
 import pathlib
@@ -14,6 +18,7 @@ import subprocess
 import threading
 import time
 import urllib.parse
+import urllib.request
 import uuid
 
 from . import net, peers
@@ -32,7 +37,28 @@ def config(path, endpoint, credentials=True, more=""):
     return path
 
 
-class Moto:
+class Service:
+    """Whatever answers at self.endpoint."""
+
+    def write(self, path, credentials=True, more=""):
+        return config(path, self.endpoint, credentials, more)
+
+    def boto3(self, script, **values):
+        """Python that sees `client`, `ClientError` and `values`, and leaves its answer in `answer`."""
+        code = ("import boto3, json, sys\nfrom botocore.config import Config\nfrom botocore.exceptions import ClientError\n"
+                "values = json.load(sys.stdin)\n"
+                f"client = boto3.client('secretsmanager', endpoint_url='{self.endpoint}', region_name='{REGION}', "
+                f"aws_access_key_id='{ACCESS_KEY}', aws_secret_access_key='{SECRET_KEY}', "
+                "config=Config(retries={'total_max_attempts': 1}))\nanswer = None\n"
+                f"{script}\nprint(json.dumps(answer, default=str))")
+        python = pathlib.Path(peers.need("moto")).parent / "python3"
+        done = subprocess.run([python, "-c", code], input=json.dumps(values), capture_output=True, text=True, timeout=60,
+                              check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+
+class Moto(Service):
     """One moto server.  It checks no signature."""
 
     def __init__(self, place):
@@ -55,28 +81,97 @@ class Moto:
     def endpoint(self):
         return f"http://127.0.0.1:{self.port}"
 
-    def write(self, path):
-        return config(path, self.endpoint)
-
     def reset(self):
-        import urllib.request
         urllib.request.urlopen(urllib.request.Request(f"{self.endpoint}/moto-api/reset", method="POST"), timeout=30).read()
-
-    def boto3(self, script, **values):
-        """Python that sees `client` and `values` and leaves its answer in `answer`."""
-        code = ("import boto3, json, sys\nvalues = json.load(sys.stdin)\n"
-                f"client = boto3.client('secretsmanager', endpoint_url='{self.endpoint}', region_name='{REGION}', "
-                "aws_access_key_id='x', aws_secret_access_key='y')\nanswer = None\n"
-                f"{script}\nprint(json.dumps(answer))")
-        done = subprocess.run([self.program.parent / "python3", "-c", code], input=json.dumps(values), capture_output=True,
-                              text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
 
     def stop(self):
         if self.process and self.process.poll() is None:
             self.process.terminate()
             self.process.wait(30)
+
+
+class Refusal:
+    """An error code that the service answers with."""
+
+    def __init__(self, code, message="", status=400):
+        self.code, self.message, self.status = code, message, status
+
+
+class Fake(Service):
+    """One tests/aws_fake.  It knows one identity, and checks signatures."""
+
+    def __init__(self, program):
+        self.process = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        self.port = int(self.process.stdout.readline())
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.control, self.lock = None, threading.Lock()
+        self.know(ACCESS_KEY, SECRET_KEY)
+
+    def stop(self):
+        """Ends it, which must have gone well up to now."""
+        if self.control is not None:
+            self.control.close()
+        self.process.stdin.close()
+        assert self.process.wait(30) == 0, "the fake of AWS died"
+        self.process.stdout.close()
+
+    def ask(self, do, **values):
+        with self.lock:
+            if self.control is None:
+                self.control = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+            self.control.request("POST", "/_fake", json.dumps({"do": do, **values}))
+            reply = self.control.getresponse()
+            assert reply.status == 200, f"the fake of AWS cannot do {do}"
+            return json.loads(reply.read())
+
+    def set(self, **values):
+        """delay, burst, list_lag, forced_hold, clock in seconds; quotas: bool; rates: {operation: a second}; preload, page."""
+        self.ask("set", **values)
+
+    def put(self, name, value, binary=False, owned=False):
+        self.ask("put", name=name, value=(base64.b64encode(value) if binary else value).decode(), binary=binary, owned=owned)
+
+    def mark(self, name, **how):
+        """deleted_in: its recovery window ends so many seconds from now; unread: so many reads do not find it yet; unlisted:
+        lists lack it for so many seconds."""
+        self.ask("mark", name=name, **how)
+
+    def stored(self, name):
+        return self.ask("stored", name=name)
+
+    def values(self):
+        return {name: value.encode() for name, value in self.ask("values").items()}
+
+    def know(self, key, secret, token=None, seconds=0):
+        self.ask("know", id=key, secret=secret, token=token, seconds=seconds)
+
+    def forget(self):
+        """Nobody is known any more."""
+        self.ask("forget")
+
+    def fail(self, operation, what, times=1, names=None, skip=0):
+        """what: a Refusal, or "lose": do it and close without an answer, or "drop": close at once.  The first `skip` calls
+        are good ones."""
+        if isinstance(what, Refusal):
+            self.ask("fail", operation=operation, what=what.code, message=what.message, status=what.status, times=times,
+                     names=names, skip=skip)
+        else:
+            self.ask("fail", operation=operation, what=what, times=times, names=names, skip=skip)
+
+    @property
+    def calls(self):
+        """{operation: how often it was called}"""
+        return collections.Counter({name: numbers[0] for name, numbers in self.ask("calls").items()})
+
+    @property
+    def throttled(self):
+        """{operation: how often a quota refused it}"""
+        return collections.Counter({name: numbers[1] for name, numbers in self.ask("calls").items()})
+
+    @property
+    def seen(self):
+        """(operation, headers, body) of the last requests; names of headers are in lower case."""
+        return [(request["operation"], request["headers"], request["body"]) for request in self.ask("seen")]
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -85,66 +180,41 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *arguments):
         pass
 
-    def setup(self):
-        super().setup()
-        self.connection.setsockopt(6, 1, 1)      # no Nagle
-
-    def answer(self, status, body, headers=()):
+    def answer(self, status, body, kind="application/json"):
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
-        self.send_header("Content-Type", "application/x-amz-json-1.1")
+        self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data)))
-        for name, value in headers:
-            self.send_header(name, value)
         self.end_headers()
         self.wfile.write(data)
 
-    def date_time_string(self, timestamp=None):
-        return super().date_time_string(time.time() + self.server.fake.clock)
-
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.fake.serve(self, body)
+        self.server.login.serve_sts(self, body)
 
     def do_PUT(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.fake.serve_metadata(self)
+        self.server.login.serve_metadata(self)
 
     def do_GET(self):
-        self.server.fake.serve_metadata(self)
+        self.server.login.serve_metadata(self)
 
 
 class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
-    request_queue_size = 512
 
 
-class Refusal(Exception):
-    def __init__(self, code, message="", status=400):
-        super().__init__(code)
-        self.code, self.message, self.status = code, message, status
+class Login:
+    """STS and the metadata services of containers and instances, on one port: they make identities known to a Fake."""
 
-
-class Fake:
-    """Secrets Manager, STS and the metadata services, all on one port.  Checks who asks (identities: access key ID to
-    session token) but, like the others, not the signature."""
-
-    def __init__(self):
-        self.secrets = {}                        # name: {"value", "versions", "created", "changed", "deleted"}
+    def __init__(self, fake):
+        self.fake = fake
         self.calls = collections.Counter()
-        self.failures = collections.defaultdict(list)    # operation: [(names, what)]
-        self.identities = {ACCESS_KEY: None}
-        self.seen = []                           # (operation, headers, body) of each request
-        self.unlisted = set()                    # created, and not in a listing yet
-        self.unread = collections.Counter()      # name: how often reading still says "not found"
-        self.tokens = {}
-        self.clock = 0                           # seconds that the service is ahead
-        self.page = 100
-        self.metadata = {}                       # path: (headers that must be there, answer)
-        self.sts = {}                            # Action: function(form) -> (status, XML)
+        self.metadata = {}                       # "GET path": (headers that must be there, answer)
+        self.sts = {}                            # Action: function(form, handler) -> (status, XML)
         self.lock = threading.Lock()
         self.server = _Server(("127.0.0.1", 0), _Handler)
-        self.server.fake = self
+        self.server.login = self
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
 
@@ -152,152 +222,28 @@ class Fake:
     def endpoint(self):
         return f"http://127.0.0.1:{self.server.server_address[1]}"
 
-    def write(self, path, credentials=True, more=""):
-        return config(path, self.endpoint, credentials, more)
-
     def stop(self):
         self.server.shutdown()
         self.server.server_close()
         self.thread.join(30)
 
-    def put(self, name, value):
-        self.secrets[name] = {"value": value.decode(), "created": time.time(), "changed": time.time(), "deleted": None}
-
-    def values(self):
-        return {name: s["value"].encode() for name, s in self.secrets.items() if s["deleted"] is None}
-
-    def fail(self, operation, what, times=1, names=None):
-        """what: a Refusal, or "lose": do it and close without an answer, or "drop": close at once."""
-        self.failures[operation].append([names, what, times])
-
-    # ---- Secrets Manager ----
-
-    def serve(self, handler, body):
-        target = handler.headers.get("X-Amz-Target", "")
-        if not target:
-            return self.serve_sts(handler, body)
-        operation = target.split(".")[1]
-        asked = json.loads(body)
-        name = asked.get("SecretId") or asked.get("Name")
-        with self.lock:
-            self.calls[operation] += 1
-            self.seen.append((operation, dict(handler.headers), body))
-            what = self._failure(operation, name)
-            try:
-                if what == "drop":
-                    handler.close_connection = True
-                    return None
-                if isinstance(what, Refusal):
-                    raise what
-                self._known(handler)
-                reply = getattr(self, "_" + operation)(asked, name)
-            except Refusal as refusal:
-                return handler.answer(refusal.status, {"__type": f"com.amazonaws.secretsmanager#{refusal.code}",
-                                                       "message": refusal.message})
-        if what == "lose":
-            handler.close_connection = True
-            return None
-        return handler.answer(200, reply)
-
-    def _failure(self, operation, name):
-        for failure in self.failures[operation]:
-            if failure[2] > 0 and (failure[0] is None or name in failure[0]):
-                failure[2] -= 1
-                return failure[1]
-        return None
-
-    def _known(self, handler):
-        authorization = handler.headers.get("Authorization", "")
-        identity = authorization.partition("Credential=")[2].partition("/")[0]
-        if identity not in self.identities:
-            raise Refusal("UnrecognizedClientException", "The security token included in the request is invalid.", 403)
-        if handler.headers.get("X-Amz-Security-Token") != self.identities[identity]:
-            raise Refusal("ExpiredTokenException", "The security token included in the request is expired", 403)
-        signed = time.mktime(time.strptime(handler.headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ")) - time.timezone
-        if abs(signed - time.time() - self.clock) > 300:
-            raise Refusal("InvalidSignatureException", "Signature expired", 403)
-
-    def _secret(self, name, deleted=False):
-        secret = self.secrets.get(name)
-        if secret is None:
-            raise Refusal("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
-        if secret["deleted"] is not None and not deleted:
-            raise Refusal("InvalidRequestException", "You can't perform this operation on the secret because it was marked for "
-                          "deletion.")
-        return secret
-
-    def _ListSecrets(self, asked, name):
-        prefix = asked.get("Filters", [{"Values": [""]}])[0]["Values"][0]
-        names = sorted(n for n, s in self.secrets.items()
-                       if s["deleted"] is None and n.startswith(prefix) and n not in self.unlisted)
-        start, size = int(asked.get("NextToken", 0)), min(asked["MaxResults"], self.page)
-        reply = {"SecretList": [{"Name": n, "ARN": f"arn:aws:secretsmanager:{REGION}:111122223333:secret:{n}-AbCdEf",
-                                 "CreatedDate": self.secrets[n]["created"], "LastChangedDate": self.secrets[n]["changed"]}
-                                for n in names[start:start + size]]}
-        if start + size < len(names):
-            reply["NextToken"] = str(start + size)
-        return reply
-
-    def _GetSecretValue(self, asked, name):
-        secret = self._secret(name)
-        if self.unread[name] > 0:
-            self.unread[name] -= 1
-            raise Refusal("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
-        return {"Name": name, "SecretString": secret["value"], "CreatedDate": secret["created"]}
-
-    def _DescribeSecret(self, asked, name):
-        secret = self._secret(name, deleted=True)
-        reply = {"Name": name, "CreatedDate": secret["created"], "LastChangedDate": secret["changed"]}
-        if secret["deleted"] is not None:
-            reply["DeletedDate"] = secret["deleted"]
-        return reply
-
-    def _CreateSecret(self, asked, name):
-        token, value = asked["ClientRequestToken"], asked["SecretString"]
-        if self.tokens.get(token) == (name, value):
-            return {"Name": name}
-        secret = self.secrets.get(name)
-        if secret is not None and secret["deleted"] is not None:
-            raise Refusal("InvalidRequestException", "You can't create this secret because a secret with this name is already "
-                          "scheduled for deletion.")
-        if secret is not None:
-            raise Refusal("ResourceExistsException", "The operation failed because the secret already exists.")
-        self.tokens[token] = (name, value)
-        self.put(name, value.encode())
-        return {"Name": name}
-
-    def _PutSecretValue(self, asked, name):
-        secret = self._secret(name)
-        secret["value"], secret["changed"] = asked["SecretString"], time.time()
-        return {"Name": name}
-
-    def _DeleteSecret(self, asked, name):
-        if asked.get("ForceDeleteWithoutRecovery"):
-            self.secrets.pop(name, None)
-            return {"Name": name}
-        self._secret(name)["deleted"] = time.time() + 86400 * asked["RecoveryWindowInDays"]
-        return {"Name": name}
-
-    # ---- who we are ----
-
     def identity(self, session=True, seconds=3600):
         """A new set of temporary credentials, as the metadata services give them."""
         key, token = "ASIA" + uuid.uuid4().hex[:16].upper(), "session-" + uuid.uuid4().hex if session else None
-        self.identities[key] = token
+        secret = base64.b64encode(uuid.uuid4().bytes).decode()
+        self.fake.know(key, secret, token, seconds)
         expires = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
-        return {"Code": "Success", "AccessKeyId": key, "SecretAccessKey": base64.b64encode(uuid.uuid4().bytes).decode(),
-                "Token": token, "Expiration": expires}
+        return {"Code": "Success", "AccessKeyId": key, "SecretAccessKey": secret, "Token": token, "Expiration": expires}
 
     def serve_sts(self, handler, body):
         form = {name: values[0] for name, values in urllib.parse.parse_qs(body.decode()).items()}
         with self.lock:
             self.calls[form["Action"]] += 1
-            self.seen.append((form["Action"], dict(handler.headers), body))
             if form["Action"] not in self.sts:
                 return handler.answer(400, b"<ErrorResponse><Error><Code>InvalidAction</Code><Message>no</Message></Error>"
-                                      b"</ErrorResponse>")
+                                      b"</ErrorResponse>", "text/xml")
             status, text = self.sts[form["Action"]](form, handler)
-        return handler.answer(status, text.encode())
+        return handler.answer(status, text.encode(), "text/xml")
 
     def role(self, action):
         """XML as STS answers it, with credentials that the fake then knows."""
