@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "backends/http_io.h"
 #include "backends/http_proxy.h"
@@ -121,6 +122,11 @@ static int reply_fill(struct http_reply *r, struct http_try *t)
 	return secret_append(&r->body, t->body.p, t->body.len);
 }
 
+static bool is_https(const char *url)
+{
+	return strncasecmp(url, "https:", 6) == 0;
+}
+
 /* Once over the wire.  0: answered, and *r is filled. */
 static int call_try(struct http *h, const struct call *c, const struct http_request *req, struct http_try *t,
                     struct http_reply *r, bool *ret_again, struct error *err)
@@ -134,7 +140,9 @@ static int call_try(struct http *h, const struct call *c, const struct http_requ
 	t->connect = h->connect;
 	t->patience = req->patience > 0 ? req->patience : (req->change ? 20 : 10) * SECOND;
 	*ret_again = false;
-	int result = http_try_prepare(t, err);
+	int result = is_https(req->url) || is_https(t->proxy) ? http_tls_need(h->tls, err) : 0;
+	if (result == 0)
+		result = http_try_prepare(t, err);
 	if (result == 0)
 		result = http_io_run(h->io, t, c->cancel, err);
 	r->tries += t->sent;

@@ -11,13 +11,14 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 struct http_tls {
-	X509_STORE *roots;
+	X509_STORE *roots;            /* NULL: the system's, and nothing else */
 	X509 *cert;
 	STACK_OF(X509) *chain;
 	EVP_PKEY *key;
@@ -111,19 +112,48 @@ static void roots_add_system(X509_STORE *roots)
 	ERR_clear_error();
 }
 
+static X509_STORE *roots_new(void)
+{
+	X509_STORE *roots = X509_STORE_new();
+
+	/* As in Go, whatever is in the pool is trusted, root or not. */
+	if (roots != NULL)
+		X509_STORE_set_flags(roots, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST);
+	return roots;
+}
+
+/* Parsing the system's bundle takes some 50 ms: once a process, whatever the number of its stores, and never for one
+ * that is asked without TLS. */
+static X509_STORE *system_roots;
+
+static void system_roots_load(void)
+{
+	system_roots = roots_new();
+	if (system_roots != NULL)
+		roots_add_system(system_roots);
+}
+
+int http_tls_need(const struct http_tls *t, struct error *err)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	if (t->roots != NULL)
+		return 0;
+	pthread_once(&once, system_roots_load);
+	return system_roots != NULL ? 0 : error_set(err, ENOMEM, "no memory for certificates");
+}
+
 static int roots_load(struct http_tls *t, const struct http_options *o, struct error *err)
 {
 	struct stat st;
 
-	t->roots = X509_STORE_new();
-	if (t->roots == NULL)
-		return error_set(err, ENOMEM, "no memory for certificates");
-	/* As in Go, whatever is in the pool is trusted, root or not. */
-	X509_STORE_set_flags(t->roots, X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST);
-	if (o->ca == NULL || o->ca_adds)
-		roots_add_system(t->roots);
 	if (o->ca == NULL)
 		return 0;
+	t->roots = roots_new();
+	if (t->roots == NULL)
+		return error_set(err, ENOMEM, "no memory for certificates");
+	if (o->ca_adds)
+		roots_add_system(t->roots);
 	if (stat(o->ca, &st) != 0)
 		return error_set(err, errno, "%s: %s", o->ca, strerror(errno));
 	return S_ISDIR(st.st_mode) ? roots_add_directory(t->roots, o->ca, err) : roots_add_file(t->roots, o->ca, err);
@@ -207,7 +237,7 @@ static CURLcode context_setup(CURL *easy, void *ctx, void *arg)
 	struct http_tls *t = arg;
 
 	SSL_CTX_set_options(ctx, SSL_OP_CLEANSE_PLAINTEXT);
-	SSL_CTX_set1_cert_store(ctx, t->roots);
+	SSL_CTX_set1_cert_store(ctx, t->roots != NULL ? t->roots : system_roots);
 	if (t->cert == NULL)
 		return CURLE_OK;
 	if (SSL_CTX_use_certificate(ctx, t->cert) != 1 || SSL_CTX_use_PrivateKey(ctx, t->key) != 1 ||

@@ -13,6 +13,8 @@ struct http_tls;
 
 /* -EINVAL, -ENOENT, -EACCES, ... naming the file. */
 int http_tls_load(const struct http_options *o, struct http_tls **ret, struct error *err);
+/* Before the first try over TLS, in the caller's thread: the system's roots take a while to load. */
+int http_tls_need(const struct http_tls *t, struct error *err);
 void http_tls_free(struct http_tls *t);       /* accepts NULL */
 void http_tls_setup(struct http_tls *t, CURL *easy);   /* t outlives every connection of easy */
 

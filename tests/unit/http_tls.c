@@ -19,7 +19,7 @@
 #include "tests/support/talk.h"
 
 static char dir[64], ca_path[128], other_path[128], cert_path[128], key_path[128], junk_path[128], ca_dir[96];
-static struct identity ca, other_ca, host, client;
+static struct identity ca, other_ca, host, other_host, client;
 
 static int files_make(void **state)
 {
@@ -35,6 +35,7 @@ static int files_make(void **state)
 	ca = identity_make("ca", NULL, NULL);
 	other_ca = identity_make("other", NULL, NULL);
 	host = identity_make("host", "IP:127.0.0.1", &ca);
+	other_host = identity_make("other host", "IP:127.0.0.1", &other_ca);
 	client = identity_make("client", NULL, &ca);
 	identity_write(&ca, ca_path, NULL);
 	identity_write(&other_ca, other_path, NULL);
@@ -42,7 +43,8 @@ static int files_make(void **state)
 	FILE *f = fopen(junk_path, "w");
 	if (f == NULL || fputs("no certificate\n", f) < 0 || fclose(f) != 0)
 		return -1;
-	return mkdir(ca_dir, 0700);
+	/* For this process the "system" trusts the other authority. */
+	return mkdir(ca_dir, 0700) != 0 ? -1 : setenv("SSL_CERT_FILE", other_path, 1);
 }
 
 static int files_drop(void **state)
@@ -63,6 +65,7 @@ static int files_drop(void **state)
 	identity_free(&ca);
 	identity_free(&other_ca);
 	identity_free(&host);
+	identity_free(&other_host);
 	identity_free(&client);
 	return rmdir(dir);
 }
@@ -119,6 +122,15 @@ static void nobody_else_is(void **state)
 	assert_non_null(strstr(err.text, "not trusted"));
 	assert_non_null(strstr(err.text, "tls.ca"));
 	assert_int_equal(server_requests(server), 0);
+}
+
+static void without_one_the_systems_roots_are_trusted(void **state)
+{
+	serve(&other_host, NULL);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(call(&(struct http_options){ .ca = NULL }, NULL, NULL), 0);
+	assert_int_equal(call(&(struct http_options){ .ca = ca_path }, NULL, NULL), -EPROTO);
+	assert_int_equal(call(&(struct http_options){ .ca = ca_path, .ca_adds = true }, NULL, NULL), 0);
 }
 
 static void the_systems_roots_do_not_know_it(void **state)
@@ -223,6 +235,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_teardown(an_authority_of_ones_own_is_trusted, talk_stop),
 		cmocka_unit_test_teardown(nobody_else_is, talk_stop),
+		cmocka_unit_test_teardown(without_one_the_systems_roots_are_trusted, talk_stop),
 		cmocka_unit_test_teardown(the_systems_roots_do_not_know_it, talk_stop),
 		cmocka_unit_test_teardown(a_directory_of_any_names_is_read, talk_stop),
 		cmocka_unit_test_teardown(the_host_name_must_be_right, talk_stop),
