@@ -15,7 +15,7 @@
 static struct snapshot *snapshot_take(struct volume *v)
 {
 	if (v->snapshot == NULL)
-		v->snapshot = snapshot_new(&v->tree);
+		v->snapshot = snapshot_new(&v->tree, v->dir.ino);
 	if (v->snapshot != NULL)
 		v->snapshot->refs++;
 	return v->snapshot;
@@ -147,7 +147,7 @@ static bool key_refresh(struct volume *v, const char *name)
 
 static bool page_key(struct page *p, struct volume *v, const char *name, off_t next)
 {
-	if (!p->plus || !key_refresh(v, name))
+	if (!key_refresh(v, name))
 		return page_name(p, name, node_number(v, NODE_KEY, name), S_IFREG, next);
 	pthread_mutex_lock(&v->lock);
 	struct node *n = tree_find(&v->tree, name, false);
@@ -157,14 +157,15 @@ static bool page_key(struct page *p, struct volume *v, const char *name, off_t n
 	return known ? fits : page_name(p, name, node_number(v, NODE_KEY, name), S_IFREG, next);
 }
 
-/* Offsets: 1 is after ".", 2 after "..", then one more for each name. */
-static void page_keys(struct page *p, struct volume *v, struct handle *h, size_t from)
+static void page_keys(struct page *p, struct volume *v, const struct snapshot *s, size_t from)
 {
-	const struct snapshot *s = h->snapshot;
+	char name[SNAPSHOT_NAME_SIZE];
 
-	for (size_t i = from; i < s->count; i++)
-		if (!page_key(p, v, snapshot_name(s, i), (off_t)i + 3))
+	for (size_t i = from; i < s->count; i++) {
+		snapshot_name(s, i, name);
+		if (!page_key(p, v, name, (off_t)i + 1))
 			return;
+	}
 }
 
 static void page_fixed(struct page *p, struct node *dir, size_t from)
@@ -179,17 +180,17 @@ static void page_fixed(struct page *p, struct node *dir, size_t from)
 	}
 }
 
+/* Offsets: 1 is after ".", 2 after "..", then one more for each name. */
 static void page_fill(struct page *p, struct node *dir, struct handle *h, size_t off)
 {
 	if (off < 1 && !page_name(p, ".", dir->ino, S_IFDIR, 1))
 		return;
 	if (off < 2 && !page_name(p, "..", dir->ino, S_IFDIR, 2))
 		return;
-	size_t from = off < 2 ? 0 : off - 2;
 	if (dir->kind == NODE_STORE)
-		page_keys(p, dir->volume, h, from);
+		page_keys(p, dir->volume, h->snapshot, off < 2 ? 2 : off);
 	else
-		page_fixed(p, dir, from);
+		page_fixed(p, dir, off < 2 ? 0 : off - 2);
 }
 
 /* rewinddir(3) shows the names anew. */
@@ -208,26 +209,38 @@ static void directory_rewind(struct node *n, struct handle *h)
 	pthread_mutex_unlock(&v->lock);
 }
 
+/* The answer is made here. */
+static void page_answer(fuse_req_t req, struct node *n, struct handle *h, size_t size, off_t off, bool plus)
+{
+	struct page p = { .req = req, .session = ops_session(req), .bytes = malloc(size), .size = size, .plus = plus };
+
+	if (p.bytes == NULL) {
+		fuse_reply_err(req, ENOMEM);
+		return;
+	}
+	page_fill(&p, n, h, (size_t)off);
+	fuse_reply_buf(req, p.bytes, p.used);
+	free(p.bytes);
+}
+
 static void directory_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi, bool plus)
 {
-	struct session *s = ops_session(req);
-	struct node *n = ops_node(s, ino);
+	struct node *n = ops_node(ops_session(req), ino);
 	struct handle *h = handle_of(fi);
+	const char *piece = NULL;
 
 	if (h->readdir != 0) {
 		fuse_reply_err(req, h->readdir);
 		return;
 	}
-	struct page p = { .req = req, .session = s, .bytes = malloc(size), .size = size, .plus = plus };
-	if (p.bytes == NULL) {
-		fuse_reply_err(req, ENOMEM);
-		return;
-	}
 	if (n->kind == NODE_STORE && off == 0)
 		directory_rewind(n, h);
-	page_fill(&p, n, h, (size_t)off);
-	fuse_reply_buf(req, p.bytes, p.used);
-	free(p.bytes);
+	if (n->kind != NODE_STORE || plus) {
+		page_answer(req, n, h, size, off, plus);
+		return;
+	}
+	size = snapshot_piece(h->snapshot, (size_t)off, size, &piece);
+	fuse_reply_buf(req, piece, size);
 }
 
 void ops_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A hash table of nodes by name.  A node that is taken from its name, because the key was removed, stays alive for
- * those who hold it; a new key of that name gets a new node. */
+ * A hash table of nodes by name, and a list of them in the order in which they became known.  A node that is taken from
+ * its name, because the key was removed, stays alive for those who hold it; a new key of that name gets a new node. */
 #include "fs/mount/tree.h"
 
 #include <errno.h>
@@ -12,6 +12,20 @@
 #include "fs/mount/volume_inside.h"
 
 enum { BUCKETS_FIRST = 64 };
+
+static void list_put(struct node_list *l, struct node *n)
+{
+	n->older = l->newest;
+	n->newer = NULL;
+	*(l->newest != NULL ? &l->newest->newer : &l->oldest) = n;
+	l->newest = n;
+}
+
+static void list_remove(struct node_list *l, struct node *n)
+{
+	*(n->older != NULL ? &n->older->newer : &l->oldest) = n->newer;
+	*(n->newer != NULL ? &n->newer->older : &l->newest) = n->older;
+}
 
 static uint64_t hash_text(uint64_t h, const char *text)
 {
@@ -49,17 +63,18 @@ static void node_free(struct node *n)
 	free(n);
 }
 
-void tree_clear(struct tree *t)
+static void list_free(struct node_list *l)
 {
-	for (size_t i = 0; i < t->bucket_count && t->buckets != NULL; i++)
-		for (struct node *n = t->buckets[i], *next; n != NULL; n = next) {
-			next = n->next;
-			node_free(n);
-		}
-	for (struct node *n = t->orphans, *next; n != NULL; n = next) {
-		next = n->next;
+	for (struct node *n = l->oldest, *newer; n != NULL; n = newer) {
+		newer = n->newer;
 		node_free(n);
 	}
+}
+
+void tree_clear(struct tree *t)
+{
+	list_free(&t->names);
+	list_free(&t->orphans);
 	free(t->buckets);
 	*t = (struct tree){ 0 };
 }
@@ -72,34 +87,35 @@ struct node *tree_find(struct tree *t, const char *name, bool info)
 	return NULL;
 }
 
+static void bucket_put(struct tree *t, struct node *n)
+{
+	struct node **bucket = &t->buckets[bucket_of(t, n->name)];
+
+	n->next = *bucket;
+	*bucket = n;
+}
+
 /* Twice as many buckets; without memory the old ones do, only slower. */
 static void tree_grow(struct tree *t)
 {
-	size_t old_count = t->bucket_count;
-	struct node **old = t->buckets, **buckets = calloc(2 * old_count, sizeof(struct node *));
+	size_t count = 2 * t->bucket_count;
+	struct node **buckets = calloc(count, sizeof(struct node *));
 
 	if (buckets == NULL)
 		return;
+	free(t->buckets);
 	t->buckets = buckets;
-	t->bucket_count = 2 * old_count;
-	for (size_t i = 0; i < old_count; i++)
-		for (struct node *n = old[i], *next; n != NULL; n = next) {
-			size_t b = bucket_of(t, n->name);
-
-			next = n->next;
-			n->next = buckets[b];
-			buckets[b] = n;
-		}
-	free(old);
+	t->bucket_count = count;
+	for (struct node *n = t->names.oldest; n != NULL; n = n->newer)
+		bucket_put(t, n);
 }
 
 static void node_link(struct tree *t, struct node *n)
 {
 	if (t->count >= t->bucket_count)
 		tree_grow(t);
-	size_t b = bucket_of(t, n->name);
-	n->next = t->buckets[b];
-	t->buckets[b] = n;
+	bucket_put(t, n);
+	list_put(&t->names, n);
 	n->linked = true;
 	t->count++;
 }
@@ -130,6 +146,7 @@ static void node_unlink(struct tree *t, struct node *n)
 		p = &(*p)->next;
 	*p = n->next;
 	n->next = NULL;
+	list_remove(&t->names, n);
 	n->linked = false;
 	t->count--;
 }
@@ -140,18 +157,7 @@ void tree_unlink(struct tree *t, struct node *n)
 	if (!n->linked)
 		return;
 	node_unlink(t, n);
-	n->prev = NULL;
-	n->next = t->orphans;
-	if (n->next != NULL)
-		n->next->prev = n;
-	t->orphans = n;
-}
-
-static void orphan_remove(struct tree *t, struct node *n)
-{
-	*(n->prev != NULL ? &n->prev->next : &t->orphans) = n->next;
-	if (n->next != NULL)
-		n->next->prev = n->prev;
+	list_put(&t->orphans, n);
 }
 
 int tree_rename(struct tree *t, struct node *n, enum node_kind kind, const char *name)
@@ -188,18 +194,17 @@ void node_settle(struct tree *t, struct node *n)
 			return;
 		node_unlink(t, n);
 	} else {
-		orphan_remove(t, n);
+		list_remove(&t->orphans, n);
 	}
 	node_free(n);
 }
 
 void tree_each(struct tree *t, void (*each)(struct tree *t, struct node *n, void *arg), void *arg)
 {
-	for (size_t i = 0; i < t->bucket_count; i++)
-		for (struct node *n = t->buckets[i], *next; n != NULL; n = next) {
-			next = n->next;
-			each(t, n, arg);
-		}
+	for (struct node *n = t->names.oldest, *newer; n != NULL; n = newer) {
+		newer = n->newer;
+		each(t, n, arg);
+	}
 }
 
 int64_t node_mtime(const struct node *n)

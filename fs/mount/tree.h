@@ -34,8 +34,8 @@ struct node_attributes {              /* what chmod, chown and utimens set: kept
 struct node {
 	struct volume *volume;        /* NULL: of a mount of several stores as a whole */
 	char *name;
-	struct node *next;            /* in its bucket, or among the orphans */
-	struct node *prev;            /* among the orphans */
+	struct node *next;            /* in its bucket */
+	struct node *older, *newer;   /* in the order of the names, or among the orphans */
 	enum node_kind kind;
 	bool file;                    /* a key or temporary, of which one becomes the other; never changes */
 	bool fixed;                   /* part of a volume or of the session: never freed by itself */
@@ -54,10 +54,15 @@ struct node {
 	struct staged *staged;        /* bytes being written; its own count */
 };
 
+struct node_list {
+	struct node *oldest, *newest;
+};
+
 struct tree {
 	struct node **buckets;
 	size_t bucket_count, count;
-	struct node *orphans;         /* without a name, still known to the kernel or a handle */
+	struct node_list names;       /* those in the table, as they became known: a listing comes sorted */
+	struct node_list orphans;     /* without a name, still known to the kernel or a handle */
 	size_t stored;                /* nodes that are keys in the store */
 };
 
@@ -74,7 +79,7 @@ int tree_rename(struct tree *t, struct node *n, enum node_kind kind, const char 
 void tree_stored(struct tree *t, struct node *n, bool stored);
 /* Free the node if nothing knows it any more. */
 void node_settle(struct tree *t, struct node *n);
-/* Call each(); it may unlink and settle the node it is given. */
+/* Call each() in the order in which the names became known; it may unlink and settle the node it is given. */
 void tree_each(struct tree *t, void (*each)(struct tree *t, struct node *n, void *arg), void *arg);
 
 uint64_t node_number(const struct volume *v, enum node_kind kind, const char *name);

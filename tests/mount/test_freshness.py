@@ -56,6 +56,78 @@ def test_own_changes_show_at_once_whatever_the_ttl(faulty, store, keys):
         assert os.listdir(m) == ["new"] and not os.path.exists(m / "k")
 
 
+def by_create(m, d, a, value):
+    (d / "new").write_bytes(value)
+
+
+def by_rename(m, d, a, value):
+    (d / ".new.part").write_bytes(value)
+    os.rename(d / ".new.part", d / "new")
+
+
+def by_unlink(m, d, a, value):
+    os.unlink(d / "key-00700")
+
+
+def by_another_host(m, d, a, value):
+    a.put("new", value)
+    os.unlink(a.path / "key-00700")
+
+
+def by_refresh(m, d, a, value):
+    by_another_host(m, d, a, value)
+    (d / ".kesfs/refresh").read_bytes()
+
+
+def by_sighup(m, d, a, value):
+    by_another_host(m, d, a, value)
+    m.send(signal.SIGHUP)
+
+
+CHANGES = {"create": by_create, "rename": by_rename, "unlink": by_unlink, "refresh": by_refresh, "SIGHUP": by_sighup,
+           "ttl": by_another_host}
+
+
+@pytest.mark.parametrize("several", [False, True], ids=["one store", "several stores"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_each_change_shows_in_the_next_ls_whoever_else_is_reading(faulty, store, keys, wait_until, change, several):
+    """Readers before and after the change have read only a part of the names when it comes, and each reads on in what
+    it opened: a cache of the directory that is shared by all could show one of them the names of the other."""
+    a, b = store("a", keys.many(1500)), store("b", {"other": keys.a()})
+    before = set(a.names())
+    ttl = "0.3" if change == "ttl" else "3600"
+    with faulty([a.config, b.config] if several else a, "", "-o", f"ttl={ttl},delete") as m:
+        d = m / "a" if several else m.path
+        assert set(os.listdir(d)) == before                     # what could be cached is cached
+        old = os.scandir(d)
+        seen = [next(old).name for _ in range(10)]
+        CHANGES[change](m, d, a, keys.a())
+        after = set(a.names())
+        assert before != after
+        wait_until(lambda: set(os.listdir(d)) == after, "the change to show")
+        new = os.scandir(d)
+        fresh = [next(new).name for _ in range(10)]
+        assert set(os.listdir(d)) == after
+        seen += [entry.name for entry in old]
+        fresh += [entry.name for entry in new]
+        assert sorted(seen) == sorted(before) and sorted(fresh) == sorted(after)
+        assert set(os.listdir(d)) == after
+        if several:
+            assert os.listdir(m / "b") == ["other"]
+
+
+def test_a_directory_that_is_read_again_from_its_beginning_shows_the_names_anew(faulty, store, keys):
+    a = store("a", keys.many(1500))
+    with faulty(a, "", "-o", "ttl=3600") as m:
+        fd = os.open(m, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            assert sorted(os.listdir(fd)) == a.names()
+            (m / "new").write_bytes(keys.a())
+            assert sorted(os.listdir(fd)) == a.names()          # listdir of a descriptor rewinds
+        finally:
+            os.close(fd)
+
+
 @pytest.mark.parametrize("how", ["refresh", "SIGHUP"])
 def test_a_wish_for_a_new_listing_is_granted(faulty, store, keys, wait_until, how):
     a = store("a", {"k": keys.a()})

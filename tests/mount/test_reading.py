@@ -128,6 +128,14 @@ def test_a_listing_of_ten_thousand_names_is_complete_and_stable_while_names_go(m
         assert len(os.listdir(m)) == 10_000 - len(gone)
 
 
+def test_names_come_in_the_order_of_a_sorted_listing(mount, store, keys):
+    """`ls` sorts what it gets, and takes much longer over names in no order."""
+    names = [f"key-{i * 7919 % 3000:04d}" for i in range(3000)]
+    a = store("a", {name: keys.a() for name in names})
+    with mount(a.config) as m:
+        assert os.listdir(m) == sorted(names)
+
+
 def test_an_inode_number_is_the_same_after_a_remount(mount, store, keys):
     a = store("a", {"k": keys.a(), "l": keys.a()})
     with mount(a.config) as m:
