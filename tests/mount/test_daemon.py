@@ -182,6 +182,7 @@ def test_the_log_file_is_private_and_opened_anew_by_sighup(mount, store, keys, w
 def test_debug_areas_log_what_they_are_about(mount, store, keys, wait_until, tmp):
     a, log = store("a", {"k": keys.a()}), tmp / "kesfs.log"
     m = mount(a.config, "-o", f"debug=store,cache,fuse,log={log}", daemon=True)
+    m.refresh()
     assert (m / "k").read_bytes() == a.value("k")
     for said in (f"debug: store: fs {re.escape(str(a.path))}: get k: done in ",
                  f"debug: cache: fs {re.escape(str(a.path))}: listed 1 entries in ",
