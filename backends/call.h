@@ -28,10 +28,13 @@ bool cancel_requested(struct cancel *c);     /* NULL: false */
  * the old wake is not running and will not run.  One at a time. */
 void cancel_wake(struct cancel *c, void (*wake)(void *arg), void *arg);
 
+struct gap;
+
 struct call {
 	int64_t deadline;                     /* monotonic ns; covers queue, retries, renewal and settling */
 	struct cancel *cancel;                /* NULL, or set from any thread.  Before anything was sent: -ECANCELED.
 	                                       * After a change was sent it is ignored: the change settles. */
+	struct gap *gap;                      /* NULL, or who watches a replace that has deleted the key: replace.h */
 };
 
 int64_t call_now(void);                              /* monotonic ns */

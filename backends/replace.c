@@ -9,12 +9,15 @@
 #define PAUSE_MAX_NS INT64_C(8000000000)
 #define TIME_NEEDED_NS INT64_C(200000000)     /* with less a gap is not opened */
 #define TRY_LEAST_NS INT64_C(1000000000)      /* a try gets half of what is left, so that a hanging one leaves room */
+#define TRY_MOST_NS INT64_C(20000000000)      /* what was sent cannot be called back: so long giving up may take */
+#define TRY_LAST_NS INT64_C(5000000000)       /* a try after giving up */
 
 struct replacement {
 	const struct replace_steps *steps;
 	struct backend *b;
 	const char *name;
 	const struct secret *old, *val;
+	struct gap *gap;                      /* may be NULL */
 	bool removal_doubtful;                /* the delete's answer was lost, and reading did not help */
 };
 
@@ -46,7 +49,26 @@ static struct call one_try(const struct call *phase)
 {
 	int64_t left = call_left(phase), part = left / 2 > TRY_LEAST_NS ? left / 2 : left;
 
-	return (struct call){ .deadline = call_now() + (part < left ? part : left) };
+	return (struct call){ .deadline = call_now() + part, .cancel = phase->cancel };
+}
+
+static bool given_up(const struct replacement *p)
+{
+	return p->gap != NULL && cancel_requested(&p->gap->give_up);
+}
+
+/* A try while the key is absent. */
+static struct call one_try_in_gap(const struct replacement *p, const struct call *phase)
+{
+	struct call attempt = one_try(phase);
+	bool last = given_up(p);
+	int64_t most = call_now() + (last ? TRY_LAST_NS : TRY_MOST_NS);
+
+	if (attempt.deadline > most)
+		attempt.deadline = most;
+	/* What was not sent yet may be called back, but for the last try of all. */
+	attempt.cancel = p->gap != NULL && !last ? &p->gap->give_up : NULL;
+	return attempt;
 }
 
 /* --- the steps -------------------------------------------------------------------------------------------------- */
@@ -76,7 +98,7 @@ static int removal(struct replacement *p, const struct call *c, struct error *er
 		return stale(p, "removed", err);
 	if (!doubtful(r))
 		return r;
-	attempt = one_try(c);
+	attempt = one_try_in_gap(p, c);
 	switch (look(p, &attempt)) {
 	case FOUND_NONE:
 		return 0;
@@ -130,28 +152,33 @@ static int confirm(const struct replacement *p, const struct call *c, const stru
 static int put(const struct replacement *p, const struct call *phase, const struct secret *val, bool *ret_settled,
 	       struct error *err)
 {
+	const struct call pausing = { .deadline = phase->deadline, .cancel = p->gap != NULL ? &p->gap->give_up : NULL };
 	bool putting_back = val == p->old;
 	int64_t pause = PAUSE_FIRST_NS;
 
 	for (;;) {
-		struct call attempt = one_try(phase);
+		struct call attempt = one_try_in_gap(p, phase);
 		int r = p->steps->create(p->b, &attempt, p->name, val, err);
-		attempt = one_try(phase);
+		attempt = one_try_in_gap(p, phase);
 		*ret_settled = false;
 		if (r == 0)
 			r = confirm(p, &attempt, val, ret_settled, err);
 		else if (r == -EEXIST)
 			r = taken(p, &attempt, putting_back, ret_settled, err);
+		if (r == -ECANCELED)
+			r = error_set(err, ETIMEDOUT, "replacing '%s': given up before the store had answered", p->name);
 		if (*ret_settled || (!putting_back && !error_passing(-r)))
 			return r;
-		if (call_sleep(phase, pause, false) != 0)
+		if (p->gap != NULL)
+			p->gap->waits(p->gap, putting_back, err);
+		if (call_sleep(&pausing, pause, true) != 0)
 			return r;
 		pause = 2 * pause < PAUSE_MAX_NS ? 2 * pause : PAUSE_MAX_NS;
 	}
 }
 
-/* Returns failure, or what became of it. */
-static int put_back(const struct replacement *p, const struct call *c, int failure, struct error *err)
+/* err holds why the new value is not there; returned is that, or what became of it. */
+static int put_back(const struct replacement *p, const struct call *c, struct error *err)
 {
 	struct call phase = { .deadline = c->deadline };
 	struct error cause = ERROR_INIT;
@@ -159,13 +186,13 @@ static int put_back(const struct replacement *p, const struct call *c, int failu
 
 	int r = put(p, &phase, p->old, &settled, &cause);
 	if (r == 0) {
-		struct call attempt = one_try(&phase);
+		struct call attempt = one_try_in_gap(p, &phase);
 		if (look(p, &attempt) == FOUND_NEW)
 			return 0;             /* an earlier try came through after all */
-		return err == NULL ? failure : error_prefix(err, "replacing '%s' failed, the old key was put back", p->name);
+		return error_prefix(err, "replacing '%s' failed, the old key was put back", p->name);
 	}
 	if (settled)
-		return err == NULL ? r : error_set(err, cause.code, "%s", cause.text);
+		return error_set(err, cause.code, "%s", cause.text);
 	return error_set(err, ENOTRECOVERABLE, "replacing '%s': the old key was removed, and neither the new nor the old one "
 			 "could be stored: %s", p->name, cause.text);
 }
@@ -173,10 +200,13 @@ static int put_back(const struct replacement *p, const struct call *c, int failu
 int replace_run(const struct replace_steps *steps, struct backend *b, const struct call *c, const char *name,
 		const struct secret *old, const struct secret *val, struct error *err)
 {
-	struct replacement p = { steps, b, name, old, val, false };
+	struct replacement p = { steps, b, name, old, val, c->gap, false };
+	struct error ignored = ERROR_INIT;
 	bool done = false, settled;
-	int r = compare(&p, c, &done, err);
 
+	if (err == NULL)
+		err = &ignored;
+	int r = compare(&p, c, &done, err);
 	if (r != 0 || done)
 		return r;
 	r = call_check(c, err, "replacing");
@@ -185,12 +215,12 @@ int replace_run(const struct replace_steps *steps, struct backend *b, const stru
 	if (r != 0)
 		return r;
 
-	/* From here on the key may be absent: nothing but the deadline stops us. */
+	/* From here on the key may be absent: nothing stops us but the deadline, and who gives up knowing that. */
 	struct call rest = { .deadline = c->deadline };
-	r = removal(&p, &rest, err);
+	r = removal(&p, c, err);
 	if (r != 0)
 		return r;
 	struct call half = { .deadline = call_now() + call_left(c) / 2 };
 	r = put(&p, &half, val, &settled, err);
-	return r == 0 || settled ? r : put_back(&p, &rest, r, err);
+	return r == 0 || settled ? r : put_back(&p, &rest, err);
 }

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fs/migrate/gaps.h"
 #include "fs/migrate/progress.h"
 #include "fs/migrate/signals.h"
 #include "fs/pool.h"
@@ -98,6 +99,7 @@ static void signal_heard(unsigned count, void *arg)
 	atomic_store(&l->run->stopping, true);
 	cancel_request(&l->run->stop);
 	progress_interrupted(l->run, count, l->phase->reads_only);
+	gaps_interrupted(l->run, count);
 	if (count >= 2 || l->phase->reads_only)
 		for (size_t i = 0; i < l->count; i++)
 			cancel_request(&l->lane[i].cancel);

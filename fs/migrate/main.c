@@ -113,7 +113,7 @@ static int fail(const struct error *err, int status)
 
 int main(int argc, char **argv)
 {
-	struct run run = { .started = call_now() };
+	struct run run = { .started = call_now(), .watches_lock = PTHREAD_MUTEX_INITIALIZER };
 	struct error err = ERROR_INIT;
 
 	log_setup("kesfs-migrate");

@@ -7,130 +7,158 @@
 #include <errno.h>
 
 #include "fs/migrate/backup.h"
+#include "fs/migrate/gaps.h"
 #include "fs/migrate/report.h"
 #include "fs/migrate/verify.h"
 
 static const int64_t RESCUE_FIRST = 500000000, RESCUE_MAX = INT64_C(30000000000);
+static const double LAST_SECONDS = 5;
 
-/* Put the old value back, once.  0: it, or the new one, is there. */
-static int rescue_try(struct run *run, const char *name, const struct secret *old, const struct secret *value,
-		      struct error *err)
+struct replacing {
+	struct run *run;
+	struct item *item;
+	const struct secret *old;             /* NULL: it could not be read */
+	const struct secret *value;
+	struct cancel *cancel;
+	struct watch watch;
+};
+
+/* Put the old value back, once; where none is known, the new one.  0: so it is; 1: the new one is there after all. */
+static int rescue_try(struct replacing *g, struct error *err)
 {
 	SECRET(there);
-	int r = side_create(&run->target, NULL, name, old, err);
+	struct side *target = &g->run->target;
+	bool last = watch_given_up(&g->watch);
+	struct call call = call_in(last ? LAST_SECONDS : target->timeout, last ? NULL : &g->watch.gap.give_up);
+	int r = side_create_once(target, &call, g->item->name, g->old != NULL ? g->old : g->value, err);
 
 	if (r != -EEXIST)
 		return r;
-	r = side_get(&run->target, NULL, name, &there, err);
-	if (r == 0 && !secret_equal(&there, old) && !secret_equal(&there, value))
-		r = error_set(err, ESTALE, "somebody else stored another value meanwhile");
-	return r;
+	r = side_get_once(target, &call, g->item->name, &there, err);
+	if (r != 0)
+		return r;
+	if (secret_equal(&there, g->value))
+		return 1;
+	return g->old != NULL && secret_equal(&there, g->old) ? 0 :
+		error_set(err, ESTALE, "somebody else stored another value meanwhile");
 }
 
-/* The store removed the old value and could put neither value there.  Both are still in our memory, so we go on until
- * it takes one or we are told to stop.  No cancel of the lane: the second signal must not end the last try. */
-static void rescue(struct run *run, struct item *item, const struct secret *old, const struct secret *value,
-		   const struct error *cause)
+/* The target removed the old value and could put neither value there.  They are still in our memory, so we go on until
+ * it takes one, or the user, who knows it, says stop; then once more.  Returns what rescue_try() does. */
+static int rescue(struct replacing *g, const struct error *cause, struct error *err)
 {
-	struct call forever = { .deadline = INT64_MAX, .cancel = &run->stop };
-	struct error err = *cause;
+	struct call forever = { .deadline = INT64_MAX, .cancel = &g->watch.gap.give_up };
 	int64_t pause = RESCUE_FIRST;
 	bool last;
 	int r;
 
-	atomic_store(&run->no_replace, true);
-	report_note(run->report, "'%s' was removed for a replace, and neither its new nor its old value could be put there "
-		    "(%s).  Trying to put it back until it works; an interrupt gives up", item->name, cause->text);
+	atomic_store(&g->run->no_replace, true);
+	*err = *cause;
+	watch_rescue(&g->watch, cause);
 	do {
 		last = call_sleep(&forever, pause, true) != 0;
-		r = rescue_try(run, item->name, old, value, &err);
+		r = rescue_try(g, err);
 		pause = pause * 2 < RESCUE_MAX ? pause * 2 : RESCUE_MAX;
-	} while (r != 0 && r != -ESTALE && !last);
-	if (r == 0)
-		item_settle_as(item, OUTCOME_FAILED, EIO, "the replace failed (%.300s); the key was put back", cause->text);
-	else if (r == -ESTALE)
-		item_settle(item, OUTCOME_CONFLICT, &err);
-	else
-		item_settle_as(item, OUTCOME_LOST, ENOTRECOVERABLE, "LOST at the target: removed, and could not be put back: "
-			       "%.500s", err.text);
-	report_note(run->report, r == 0 ? "'%s' was put back" : "'%s' is lost at the target", item->name);
+	} while (r < 0 && r != -ESTALE && !last);
+	report_note(g->run->report, r >= 0 ? "'%s' is there again" : r == -ESTALE ? "'%s' is there again, by somebody else" :
+		    "'%s' is absent at the target", g->item->name);
+	return r;
+}
+
+static void rescue_settle(struct replacing *g, const struct error *cause)
+{
+	struct error err = ERROR_INIT;
+	int r = rescue(g, cause, &err);
+	bool verify = !g->run->options.no_verify;
+
+	if (r == 1 || (r == 0 && g->old == NULL)) {
+		item_settle(g->item, OUTCOME_REPLACED, NULL);
+		if (verify && verify_key(&g->run->target, g->item->name, g->value, NULL, g->cancel, &err) == 0)
+			g->item->flags |= ITEM_VERIFIED;
+	} else if (r == 0) {
+		item_settle_as(g->item, OUTCOME_FAILED, EIO, "the replace failed (%.300s); the key was put back", cause->text);
+	} else if (r == -ESTALE) {
+		item_settle(g->item, OUTCOME_CONFLICT, &err);
+	} else {
+		item_settle_as(g->item, OUTCOME_LOST, ENOTRECOVERABLE, "LOST at the target: removed, and could not be %s: %.500s",
+			       g->old != NULL ? "put back" : "stored anew", err.text);
+	}
 }
 
 /* The new value stands, but the backup no longer holds the old one: is it the target by another name? */
-static void backup_vanished(struct run *run, struct item *item, const struct secret *old, const struct secret *value,
-			    const struct error *cause)
+static void backup_vanished(struct replacing *g, const struct error *cause)
 {
 	struct error err = ERROR_INIT;
-	int r = side_replace(&run->target, NULL, item->name, value, old, &err);
+	int r = side_replace(&g->run->target, NULL, &g->watch.gap, g->item->name, g->value, g->old, &err);
 
-	atomic_store(&run->no_replace, true);
+	atomic_store(&g->run->no_replace, true);
 	if (r == 0)
-		item_settle_as(item, OUTCOME_FAILED, EPROTO, "after the replace its backup was gone (%.300s); the old value was put "
-			       "back: is the backup the target by another name?", cause->text);
+		item_settle_as(g->item, OUTCOME_FAILED, EPROTO, "after the replace its backup was gone (%.300s); the old value was "
+			       "put back: is the backup the target by another name?", cause->text);
 	else
-		item_settle_as(item, OUTCOME_LOST, ENOTRECOVERABLE, "the old value is LOST: replaced, then its backup was gone "
+		item_settle_as(g->item, OUTCOME_LOST, ENOTRECOVERABLE, "the old value is LOST: replaced, then its backup was gone "
 			       "(%.200s), and it could not be put back: %.300s", cause->text, err.text);
 }
 
-static void replaced(struct run *run, struct item *item, const struct secret *old, const struct secret *value,
-		     struct cancel *cancel)
+static void replaced(struct replacing *g)
 {
 	SECRET(there);
+	struct run *run = g->run;
+	struct item *item = g->item;
 	struct error err = ERROR_INIT;
-	int r = run->options.no_verify ? 0 : verify_key(&run->target, item->name, value, old, cancel, &err);
+	int r = run->options.no_verify ? 0 : verify_key(&run->target, item->name, g->value, g->old, g->cancel, &err);
 
-	if (r == -EPROTO && side_get(&run->target, NULL, item->name, &there, NULL) == -ENOENT) {
-		rescue(run, item, old, value, &err);   /* it said yes, and the key is gone */
-		return;
-	}
-	if (r == -ECANCELED) {
+	if (r == -EPROTO && side_get(&run->target, NULL, item->name, &there, NULL) == -ENOENT)
+		rescue_settle(g, &err);               /* it said yes, and the key is gone */
+	else if (r == -ECANCELED)
 		verify_interrupted(item, OUTCOME_REPLACED);
-		return;
-	}
-	if (r != 0) {
+	else if (r != 0)
 		item_settle(item, OUTCOME_FAILED, &err);
-		return;
-	}
-	if (run->backup.open && backup_holds(run, item->name, old, NULL, &err) != 0) {
-		backup_vanished(run, item, old, value, &err);
-		return;
-	}
-	item_settle(item, OUTCOME_REPLACED, NULL);
-	if (!run->options.no_verify)
+	else if (run->backup.open && backup_holds(run, item->name, g->old, NULL, &err) != 0)
+		backup_vanished(g, &err);
+	else
+		item_settle(item, OUTCOME_REPLACED, NULL);
+	if (item->outcome == OUTCOME_REPLACED && r == 0 && !run->options.no_verify)
 		item->flags |= ITEM_VERIFIED;
 }
 
 /* --raw: what is there cannot even be read, so there is no old value to keep and no safe order.  The user was asked. */
-static void replace_unreadable(struct run *run, struct item *item, const struct secret *value, struct cancel *cancel)
+static void replace_unreadable(struct replacing *g)
 {
+	struct run *run = g->run;
+	struct item *item = g->item;
 	struct error err = ERROR_INIT;
-	int r = side_remove(&run->target, cancel, item->name, &err);
+	int r = side_remove(&run->target, g->cancel, item->name, &err);
 
 	if (r == -ECANCELED)
 		return;
-	if (r == 0 || r == -ENOENT)
-		r = side_create(&run->target, NULL, item->name, value, &err);
+	if (r != 0 && r != -ENOENT) {
+		item_settle(item, r == -EINPROGRESS ? OUTCOME_UNKNOWN : OUTCOME_FAILED, &err);
+		return;
+	}
 	/* Begun, so it is finished, whatever signal comes. */
-	if (r == 0 && !run->options.no_verify)
-		r = verify_key(&run->target, item->name, value, NULL, NULL, &err);
-	item_settle(item, r == 0 ? OUTCOME_REPLACED : r == -EINPROGRESS ? OUTCOME_UNKNOWN : OUTCOME_FAILED,
-		    r == 0 ? NULL : &err);
-	if (r == 0 && !run->options.no_verify)
-		item->flags |= ITEM_VERIFIED;
+	r = side_create(&run->target, NULL, item->name, g->value, &err);
+	if (r == 0)
+		replaced(g);
+	else if (r == -EEXIST)
+		item_settle_as(item, OUTCOME_CONFLICT, ESTALE, "somebody changed it meanwhile, left alone: %.600s", err.text);
+	else
+		rescue_settle(g, &err);
 }
 
-static void replace_readable(struct run *run, struct item *item, const struct secret *old, const struct secret *value,
-			     struct cancel *cancel)
+static void replace_readable(struct replacing *g)
 {
+	struct run *run = g->run;
+	struct item *item = g->item;
 	struct error err = ERROR_INIT;
-	int r = run->backup.open ? backup_holds(run, item->name, old, cancel, &err) : 0;
+	int r = run->backup.open ? backup_holds(run, item->name, g->old, g->cancel, &err) : 0;
 
 	if (r == 0)
-		r = side_replace(&run->target, cancel, item->name, old, value, &err);
+		r = side_replace(&run->target, g->cancel, &g->watch.gap, item->name, g->old, g->value, &err);
 	if (r == 0)
-		replaced(run, item, old, value, cancel);
+		replaced(g);
 	else if (r == -ENOTRECOVERABLE)
-		rescue(run, item, old, value, &err);
+		rescue_settle(g, &err);
 	else if (r == -EINPROGRESS)
 		item_settle(item, OUTCOME_UNKNOWN, &err);
 	else if (r == -ESTALE)
@@ -142,6 +170,7 @@ static void replace_readable(struct run *run, struct item *item, const struct se
 void replacing_item(struct run *run, struct item *item, const struct secret *value, struct cancel *cancel)
 {
 	SECRET(old);
+	struct replacing g = { .run = run, .item = item, .value = value, .cancel = cancel };
 	struct error err = ERROR_INIT;
 
 	if (atomic_load(&run->no_replace)) {
@@ -149,12 +178,18 @@ void replacing_item(struct run *run, struct item *item, const struct secret *val
 		return;
 	}
 	int r = side_get(&run->target, cancel, item->name, &old, &err);
-	if (r == 0 && secret_equal(&old, value))
+	bool unreadable = r == -EBADMSG || r == -ENOMSG || r == -EFBIG;
+	if (r == 0 && secret_equal(&old, value)) {
 		item_settle(item, OUTCOME_IDENTICAL, NULL);
-	else if (r == 0)
-		replace_readable(run, item, &old, value, cancel);
-	else if ((r == -EBADMSG || r == -ENOMSG || r == -EFBIG) && run->options.raw && !run->backup.open)
-		replace_unreadable(run, item, value, cancel);
-	else if (r != -ECANCELED)
+	} else if (r == 0 || (unreadable && run->options.raw && !run->backup.open)) {
+		g.old = r == 0 ? &old : NULL;
+		watch_begin(&g.watch, run, item->name);
+		if (r == 0)
+			replace_readable(&g);
+		else
+			replace_unreadable(&g);
+		watch_end(&g.watch);
+	} else if (r != -ECANCELED) {
 		item_settle(item, OUTCOME_FAILED, &err);
+	}
 }

@@ -4,6 +4,7 @@
 #ifndef KESFS_FS_MIGRATE_RUN_H
 #define KESFS_FS_MIGRATE_RUN_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -16,6 +17,7 @@
 struct detail;
 struct report;
 struct signals;
+struct watch;
 
 struct run {
 	struct migrate_options options;
@@ -38,6 +40,8 @@ struct run {
 	atomic_bool stopping;                 /* start no new key: a signal, --max-errors, or a side that only refuses */
 	atomic_bool no_replace;               /* a key was lost, or its backup: start no other replace */
 	struct cancel stop;                   /* requested with the first signal: ends waiting, and calls that write nothing */
+	pthread_mutex_t watches_lock;
+	struct watch *watches;                /* replaces under way (gaps.h); guarded by watches_lock */
 	int64_t started;                      /* monotonic ns */
 };
 

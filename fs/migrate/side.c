@@ -138,6 +138,7 @@ struct request {
 	const char *name;
 	struct secret *out;
 	const struct secret *old, *value;
+	struct gap *gap;
 	double seconds;
 	int (*send)(const struct request *q, const struct call *c, struct error *err);
 };
@@ -171,6 +172,7 @@ static int request_send(const struct request *q, struct cancel *cancel, struct e
 		if (r != 0)
 			return r;
 		struct call call = call_in(q->seconds, cancel);
+		call.gap = q->gap;
 		r = q->send(q, &call, err);
 		if (r != -EAGAIN || call_now() > until)
 			return r;
@@ -213,11 +215,27 @@ int side_create(struct side *s, struct cancel *cancel, const char *name, const s
 	return count(request_send(&q, cancel, err), &s->writes_done, &s->writes_refused);
 }
 
-int side_replace(struct side *s, struct cancel *cancel, const char *name, const struct secret *old,
+int side_get_once(struct side *s, const struct call *call, const char *name, struct secret *out, struct error *err)
+{
+	struct request q = { .side = s, .name = name, .out = out };
+
+	secret_wipe(out);
+	return count(send_get(&q, call, err), &s->reads_done, &s->reads_refused);
+}
+
+int side_create_once(struct side *s, const struct call *call, const char *name, const struct secret *value,
+		     struct error *err)
+{
+	struct request q = { .side = s, .name = name, .value = value };
+
+	return count(send_create(&q, call, err), &s->writes_done, &s->writes_refused);
+}
+
+int side_replace(struct side *s, struct cancel *cancel, struct gap *gap, const char *name, const struct secret *old,
 		 const struct secret *value, struct error *err)
 {
 	struct request q = {
-		.side = s, .name = name, .old = old, .value = value, .send = send_replace,
+		.side = s, .name = name, .old = old, .value = value, .gap = gap, .send = send_replace,
 		.seconds = s->timeout * REPLACE_TIMES,
 	};
 

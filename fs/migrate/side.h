@@ -42,8 +42,13 @@ int side_list(struct side *s, struct cancel *cancel, const char *prefix, struct 
 /* As in backend.h. */
 int side_get(struct side *s, struct cancel *cancel, const char *name, struct secret *out, struct error *err);
 int side_create(struct side *s, struct cancel *cancel, const char *name, const struct secret *value, struct error *err);
-int side_replace(struct side *s, struct cancel *cancel, const char *name, const struct secret *old,
+/* gap may be NULL: replace.h. */
+int side_replace(struct side *s, struct cancel *cancel, struct gap *gap, const char *name, const struct secret *old,
 		 const struct secret *value, struct error *err);
+/* Once, and no longer than the caller's call says. */
+int side_get_once(struct side *s, const struct call *call, const char *name, struct secret *out, struct error *err);
+int side_create_once(struct side *s, const struct call *call, const char *name, const struct secret *value,
+		     struct error *err);
 int side_remove(struct side *s, struct cancel *cancel, const char *name, struct error *err);
 
 #endif

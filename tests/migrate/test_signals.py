@@ -80,6 +80,38 @@ def test_a_key_that_was_written_and_not_yet_read_back_at_the_second_signal_is_un
     assert (key["outcome"], key["verified"], key["code"]) == (kind, False, "ECANCELED")
 
 
+@pytest.mark.parametrize("backup", [[], ["--backup-to", "old"]])
+def test_whoever_interrupts_a_key_that_stays_absent_hears_of_it_and_the_next_signal_ends_it(held, store, keys, backup):
+    """With the default timeout, by which it would be tried for minutes."""
+    a, b, old = store("a", {"k": keys.a(), "l": keys.a()}), store("b", {"k": keys.a()}), store("old")
+    value = b.value("k")
+    run = held("/b:*:*:gap,/b:create:k:fail=EHOSTUNREACH", "--from", a.path, "--to", b.path, "-f",
+               *[old.path if part == "old" else part for part in backup])
+    run.wait_call("end create k EHOSTUNREACH", 2)
+    run.send(signal.SIGINT)
+    run.wait_said("'k' was removed for a replace, and its new value cannot be stored now (fault: create 'k' was made to "
+                  "fail).  Trying to store it until it works; one more interrupt gives up and leaves it absent")
+    run.send(signal.SIGINT)
+    result = run.finish().expect(8)
+    assert "! k: LOST at the target" in result.out and "'k' is absent at the target" in result.err
+    assert "k" not in b.names()
+    assert ("The old value is in the backup" in result.err) == ("the backup has its old value" in result.err) == bool(backup)
+    assert old.all() == ({"k": value} if backup else {})
+
+
+def test_two_signals_at_once_still_put_the_old_value_back_where_that_works(held, store, keys, tmp):
+    """Nobody was told yet that the key is absent: one more try."""
+    a, b = store("a", {"k": keys.a()}), store("b", {"k": keys.a()})
+    value = b.value("k")
+    run = held("/b:*:*:gap,/b:create:k:HOLD,/b:create:k:fail=EHOSTUNREACH:x1", "--from", a.path, "--to", b.path, "-f")
+    run.wait_call("begin create k 0")
+    for said in ("interrupted: finishing", "interrupted again"):
+        run.send(signal.SIGINT)
+        run.wait_said(said)
+    result = run.release().finish().expect(130)
+    assert b.value("k") == value and "the old key was put back" in result.out
+
+
 @pytest.mark.parametrize("rule, call", [("/a:list:*:HOLD", "begin list - 0"), ("/b:get:beta:HOLD", "begin get beta 0")])
 def test_a_signal_during_the_plan_ends_at_once_and_nothing_was_written(held, sides, keys, rule, call):
     a, b = sides

@@ -31,6 +31,8 @@ struct backend {
 	int get_calls, remove_calls, create_calls;
 	int get_code, remove_code, create_code;
 	struct cancel *cancel_at_remove;
+	struct gap gap;
+	int waits_put_back[STEPS], waits, give_up_at;  /* give_up_at: the wait after which it is given up; 0: never */
 };
 
 static struct backend store;
@@ -83,12 +85,22 @@ static int fake_create(struct backend *b, const struct call *c, const char *name
 	return event == LOST ? error_set(err, b->create_code, "the answer was lost") : 0;
 }
 
+static void gap_waits(struct gap *gap, bool putting_back, const struct error *why)
+{
+	assert_non_null(strstr(why->text, "my-key"));
+	store.waits_put_back[store.waits++] = putting_back;
+	if (store.waits == store.give_up_at)
+		cancel_request(&gap->give_up);
+}
+
 static int setup(void **state)
 {
 	memset(&store, 0, sizeof store);
 	for (int i = 1; i < STEPS; i++)
 		store.gets[i] = store.removes[i] = store.creates[i] = END;
 	store.get_code = store.remove_code = store.create_code = EHOSTUNREACH;
+	cancel_init(&store.gap.give_up);
+	store.gap.waits = gap_waits;
 	secret_wipe(&old);
 	secret_wipe(&new);
 	secret_append_text(&old, "the old value of the key");
@@ -99,6 +111,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
+	cancel_destroy(&store.gap.give_up);
 	secret_wipe(&store.there);
 	secret_wipe(&store.other);
 	secret_wipe(&old);
@@ -112,6 +125,9 @@ static int run(double seconds)
 {
 	static const struct replace_steps steps = { fake_get, fake_remove, fake_create };
 	struct call c = call_in(seconds, NULL);
+
+	if (store.give_up_at > 0)
+		c.gap = &store.gap;
 
 	said = (struct error)ERROR_INIT;
 	int r = replace_run(&steps, &store, &c, "my-key", &old, &new, &said);
@@ -238,6 +254,34 @@ static void a_store_that_stays_away_is_not_recoverable(void **state)
 	assert_true(store.create_calls >= 2);
 }
 
+static void who_gives_up_ends_the_wait_after_one_more_try_of_the_old_value(void **state)
+{
+	SCRIPT(creates, FAILS);
+	store.give_up_at = 2;
+	assert_int_equal(run(3600), -ENOTRECOVERABLE);
+	assert_int_equal(store.create_calls, 3);
+	assert_int_equal(store.waits, 3);
+	assert_int_equal(store.waits_put_back[1], false);
+	assert_int_equal(store.waits_put_back[2], true);
+}
+
+static void the_last_try_after_giving_up_may_put_the_old_value_back(void **state)
+{
+	SCRIPT(creates, FAILS, FAILS, DONE);
+	store.give_up_at = 2;
+	assert_int_equal(run(3600), -EHOSTUNREACH);
+	assert_there(old);
+	assert_non_null(strstr(said.text, "the old key was put back"));
+}
+
+static void nobody_hears_of_a_gap_that_closes_at_once(void **state)
+{
+	store.give_up_at = 1;
+	assert_int_equal(run(30), 0);
+	assert_there(new);
+	assert_int_equal(store.waits, 0);
+}
+
 static void the_new_value_that_came_late_counts(void **state)
 {
 	/* The refused create had been done: the old value finds the name taken. */
@@ -304,6 +348,9 @@ int main(void)
 		CASE(a_create_that_is_refused_brings_the_old_value_back),
 		CASE(a_store_that_is_away_for_the_first_half_gets_the_old_value_back),
 		CASE(a_store_that_stays_away_is_not_recoverable),
+		CASE(who_gives_up_ends_the_wait_after_one_more_try_of_the_old_value),
+		CASE(the_last_try_after_giving_up_may_put_the_old_value_back),
+		CASE(nobody_hears_of_a_gap_that_closes_at_once),
 		CASE(the_new_value_that_came_late_counts),
 		CASE(another_writer_in_the_gap_keeps_the_name),
 		CASE(another_writer_before_the_old_value_is_back_keeps_the_name),
