@@ -58,10 +58,11 @@ void watch_end(struct watch *w)
 	cancel_destroy(&w->gap.give_up);
 }
 
-void watch_rescue(struct watch *w, const struct error *why)
+void watch_rescue(struct watch *w, bool putting_back, const struct error *why)
 {
 	pthread_mutex_lock(&w->run->watches_lock);
-	w->waits = w->putting_back = true;
+	w->waits = true;
+	w->putting_back = putting_back;
 	w->why = *why;
 	if (!w->told)
 		tell(w, "an interrupt");

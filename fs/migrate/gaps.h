@@ -20,8 +20,8 @@ struct watch {
 
 void watch_begin(struct watch *w, struct run *run, const char *name);
 void watch_end(struct watch *w);
-/* The store gave up by itself, and putting the old value back goes on for ever: say so now. */
-void watch_rescue(struct watch *w, const struct error *why);
+/* The store gave up by itself, and storing the one value or the other goes on for ever: say so now. */
+void watch_rescue(struct watch *w, bool putting_back, const struct error *why);
 bool watch_given_up(struct watch *w);
 /* A signal came, the count-th. */
 void gaps_interrupted(struct run *run, unsigned count);

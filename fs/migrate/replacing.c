@@ -54,7 +54,7 @@ static int rescue(struct replacing *g, const struct error *cause, struct error *
 
 	atomic_store(&g->run->no_replace, true);
 	*err = *cause;
-	watch_rescue(&g->watch, cause);
+	watch_rescue(&g->watch, g->old != NULL, cause);
 	do {
 		last = call_sleep(&forever, pause, true) != 0;
 		r = rescue_try(g, err);

@@ -20,7 +20,7 @@ struct held {
 	uid_t uid;
 	pid_t pid;
 	int64_t since, tried;         /* monotonic: of the removal, of the last try to put it back */
-	bool lost, busy;
+	bool lost, busy, last;        /* missing in the store; being put back; the mount ends, and it was tried once more */
 };
 
 struct held *held_new(struct volume *v, const char *name, struct secret *value, uid_t uid, pid_t pid)
@@ -214,6 +214,22 @@ void held_tick(struct volume *v, int64_t now)
 	held_free(old);
 	if (due != NULL)
 		restore_start(v, due);
+}
+
+void held_last_try(struct volume *v)
+{
+	struct held *h;
+
+	do {
+		pthread_mutex_lock(&v->lock);
+		for (h = v->held; h != NULL && (!h->lost || h->busy || h->last); h = h->next)
+			;
+		if (h != NULL)
+			h->busy = h->last = true;
+		pthread_mutex_unlock(&v->lock);
+		if (h != NULL)
+			restore_start(v, h);
+	} while (h != NULL);
 }
 
 void held_free_all(struct volume *v)

@@ -22,6 +22,8 @@ struct held *held_take(struct volume *v, const char *name, uid_t uid, pid_t pid)
 void held_restore(struct volume *v, struct held *h);
 /* The same, the first time in this thread, so that whoever hears of the failure finds the key again. */
 void held_restore_now(struct volume *v, struct held *h);
+/* The mount ends: try once more, in the background, to put back each key that is lost.  No lock held. */
+void held_last_try(struct volume *v);
 void held_tick(struct volume *v, int64_t now);
 void held_free_all(struct volume *v);
 

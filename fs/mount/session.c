@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "fs/mount/handle.h"
+#include "fs/mount/held.h"
 #include "fs/mount/session_inside.h"
 #include "fs/mount/staged.h"
 
@@ -129,6 +130,22 @@ static unsigned keys_lost(struct session *s)
 	return lost;
 }
 
+/* What was closed is stored, what was not is dropped, and a key that is missing for it is put back: of all stores at
+ * once, since one of them may hang. */
+static void volumes_settle(struct session *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		volume_stop_begin(s->volumes[i]);
+	for (size_t i = 0; i < s->count; i++)
+		volume_stop(s->volumes[i]);
+	for (size_t i = 0; i < s->count; i++) {
+		held_last_try(s->volumes[i]);
+		staged_drop_all(s->volumes[i]);
+	}
+	for (size_t i = 0; i < s->count; i++)
+		volume_stop(s->volumes[i]);
+}
+
 int session_loop(struct session *s, struct error *err)
 {
 	int r = threads_start(s);
@@ -145,10 +162,7 @@ int session_loop(struct session *s, struct error *err)
 		pthread_join(s->workers[i], NULL);
 	if (s->clock_started)
 		pthread_join(s->clock, NULL);
-	for (size_t i = 0; i < s->count; i++) {
-		volume_stop(s->volumes[i]);
-		staged_drop_all(s->volumes[i]);
-	}
+	volumes_settle(s);
 	unsigned lost = keys_lost(s);
 	if (lost > 0)
 		return error_set(err, ENOTRECOVERABLE, "%u key%s could not be put back after a failed replace: the log names %s", lost,
@@ -179,6 +193,8 @@ void session_stop(struct session *s)
 	pthread_mutex_unlock(&s->lock);
 	if (begun)
 		return;
+	for (size_t i = 0; i < s->count; i++)
+		volume_stop_begin(s->volumes[i]);
 	for (size_t i = 0; i < s->count; i++)
 		volume_stop(s->volumes[i]);
 	notifier_stop(s->notifier);

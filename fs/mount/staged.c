@@ -268,7 +268,7 @@ void staged_drop_all(struct volume *v)
 			           "the mount ends before the file was closed: nothing of it was stored");
 	pthread_mutex_unlock(&v->lock);
 	for (struct held *h; (h = held_of_any(v)) != NULL;)
-		held_restore_now(v, h);
+		held_restore(v, h);
 }
 
 void staged_free_all(struct volume *v)

@@ -4,6 +4,7 @@
 #include "fs/mount/volume.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -130,7 +131,12 @@ void volume_refresh(struct volume *v)
 
 struct call volume_call(const struct volume *v, struct cancel *cancel)
 {
-	return call_in(v->options->timeout, cancel);
+	struct call c = call_in(v->options->timeout, cancel);
+	int64_t stop_by = atomic_load(&v->stop_by);
+
+	if (stop_by != 0 && c.deadline > stop_by)
+		c.deadline = stop_by;
+	return c;
 }
 
 int64_t volume_call_begin(struct volume *v)
@@ -288,14 +294,23 @@ static void changes_await(struct volume *v)
 		r = pthread_cond_timedwait(&v->quiet, &v->lock, &until);
 }
 
-void volume_stop(struct volume *v)
+void volume_stop_begin(struct volume *v)
 {
 	pthread_mutex_lock(&v->lock);
+	if (!v->stopping)
+		atomic_store(&v->stop_by, volume_call(v, NULL).deadline);
 	v->stopping = true;
 	cancel_request(&v->listing.cancel);
 	for (struct request *r = v->active; r != NULL; r = r->next)
 		if (!r->change)
 			cancel_request(&r->cancel);
+	pthread_mutex_unlock(&v->lock);
+}
+
+void volume_stop(struct volume *v)
+{
+	volume_stop_begin(v);
+	pthread_mutex_lock(&v->lock);
 	changes_await(v);
 	pthread_mutex_unlock(&v->lock);
 	request_wake_waiting(v, true);

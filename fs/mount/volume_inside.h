@@ -67,6 +67,7 @@ struct volume {
 	struct held *held;
 	unsigned lost;                /* keys that could not be put back yet */
 	bool stopping;
+	_Atomic int64_t stop_by;      /* monotonic: no call of a mount that ends lasts longer; 0: it does not end */
 	struct volume_counts counts;
 	int64_t latency;              /* ns, of the last call that was answered; -1: none yet */
 	struct error trouble;         /* the last answer, if the store was not reachable; else code 0 */
@@ -97,7 +98,9 @@ struct node *volume_learn(struct volume *v, const struct backend_entry *e);
 void volume_forget(struct volume *v, struct node *n);
 uint64_t volume_dir_ino(const struct volume *v);
 void volume_tick(struct volume *v);           /* now and then, by the session's clock */
-void volume_stop(struct volume *v);           /* see session_stop() */
+/* The mount ends: nothing new begins, what only reads is cancelled, keys that are lost are tried once more. */
+void volume_stop_begin(struct volume *v);
+void volume_stop(struct volume *v);           /* the same, and wait until all changes have settled: within `timeout` */
 
 /* One line of the log for a change or a failure; result 0: done. */
 void volume_log(struct volume *v, const char *operation, const char *name, uid_t uid, pid_t pid, int result,

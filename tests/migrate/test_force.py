@@ -130,6 +130,23 @@ def test_force_with_raw_replaces_a_value_that_cannot_even_be_read(faulty, differ
     assert b.all() == a.all()
 
 
+def test_raw_that_removed_a_value_and_cannot_store_the_new_one_goes_on_until_it_can(faulty, differing):
+    a, b, _ = differing
+    rules = "/b:get:k1:fail=EBADMSG:x2,/b:create:k1:fail=EHOSTUNREACH:x2"
+    result = faulty(rules, "--from", a.path, "--to", b.path, "-f", "--raw", "k1").expect(0)
+    assert b.value("k1") == a.value("k1") and "'k1' was removed for a replace, and its new value cannot" in result.err
+    assert "replaced               1  verified" in result.err
+
+
+def test_raw_that_removed_a_value_and_is_stopped_before_it_could_store_the_new_one_says_lost(held, differing):
+    a, b, _ = differing
+    run = held("/b:get:k1:fail=EBADMSG:x2,/b:create:k1:fail=EHOSTUNREACH", "--from", a.path, "--to", b.path, "-f", "--raw", "k1")
+    run.wait_said("'k1' was removed for a replace")
+    run.send(signal.SIGINT)
+    result = run.finish().expect(8)
+    assert "! k1: LOST at the target: removed, and could not be stored anew" in result.out and "k1" not in b.names()
+
+
 def test_raw_with_a_backup_does_not_replace_what_cannot_be_backed_up(faulty, differing, store):
     a, b, old = differing
     backup = store("old")

@@ -184,6 +184,22 @@ def test_a_key_that_is_still_not_back_at_the_end_is_status_8(faulty, store, keys
     assert "1 key could not be put back" in m.log
 
 
+def test_a_lost_key_is_tried_once_more_when_the_mount_ends(faulty, store, keys):
+    a = store("a", {"k": keys.a(), "l": keys.a()})
+    before = a.all()
+    m = faulty(a, "*:create:*:fail=EHOSTUNREACH", "-o", "overwrite,delete")
+    for name in before:
+        os.unlink(m / name)
+        fd = os.open(m / name, os.O_WRONLY | os.O_CREAT)
+        os.write(fd, keys.a())
+        with refused(errno.EIO):
+            os.close(fd)
+    assert a.all() == {} and m.status()["lost"] == 2
+    m.faults.set("")
+    assert m.stop() == 0
+    assert a.all() == before
+
+
 @pytest.mark.parametrize("create_fails,status", [(False, 0), (True, 8)])
 def test_a_key_removed_for_a_file_that_is_still_open_at_the_end_is_put_back(faulty, store, keys, create_fails, status):
     a = store("a", {"k": keys.a()})
