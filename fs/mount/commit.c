@@ -209,8 +209,27 @@ static void commit_finish(struct request *r, int result, struct error *err)
 		fuse_lowlevel_notify_inval_inode(v->fuse, ino, -1, 0);
 	request_answer(r, result);
 	if (next != NULL)
-		request_start(next);
+		request_resume(next);
 	staged_unref(s);
+}
+
+/* Its turn, or a place behind the commit of the same file that is under way. */
+static void commit_enqueue(struct request *r)
+{
+	struct staged *s = r->staged;
+
+	pthread_mutex_lock(&s->volume->lock);
+	r->refused = s->volume->stopping;
+	bool now = !s->committing;
+	if (now) {
+		s->committing = true;
+	} else {
+		*s->commits_end = r;
+		s->commits_end = &r->next_waiting;
+	}
+	pthread_mutex_unlock(&s->volume->lock);
+	if (now)
+		request_resume(r);
 }
 
 void commit_start(fuse_req_t req, struct staged *s)
@@ -225,20 +244,12 @@ void commit_start(fuse_req_t req, struct staged *s)
 	}
 	r->staged = s;
 	r->change = true;
-	r->refused = v->stopping;
 	if (req == NULL) {
 		r->uid = s->uid;
 		r->pid = s->pid;
 	}
 	staged_ref(s);
-	bool now = !s->committing;
-	if (now) {
-		s->committing = true;
-	} else {
-		*s->commits_end = r;
-		s->commits_end = &r->next_waiting;
-	}
 	pthread_mutex_unlock(&v->lock);
-	if (now)
-		request_start(r);
+	request_queue(r);
+	commit_enqueue(r);
 }

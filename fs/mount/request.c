@@ -115,7 +115,7 @@ static void request_interrupt(fuse_req_t req, void *data)
 	r->answered = true;
 	cancel_request(&r->cancel);
 	/* With the lock held, so that r cannot be freed meanwhile. */
-	bool ours = r->waits ? request_unwait(r) : pool_withdraw(r->volume->pool, &r->job);
+	bool ours = r->waits ? request_unwait(r) : !r->queued && pool_withdraw(r->volume->pool, &r->job);
 	fuse_reply_err(req, EINTR);
 	pthread_mutex_unlock(&r->lock);
 	if (ours)
@@ -142,33 +142,55 @@ static bool request_watch(struct request *r)
 	return false;
 }
 
-void request_start(struct request *r)
+static void request_list(struct request *r)
 {
-	struct volume *v = r->volume;
+	pthread_mutex_lock(&r->volume->lock);
+	request_enlist(r);
+	pthread_mutex_unlock(&r->volume->lock);
+}
+
+/* Into the pool; gone: whoever asked has left before.  The request's lock is held on entry and released. */
+static void request_submit(struct request *r, bool gone)
+{
 	struct error err = ERROR_INIT;
 
-	pthread_mutex_lock(&v->lock);
-	request_enlist(r);
-	pthread_mutex_unlock(&v->lock);
 	r->job.run = request_run;
-	bool watched = request_watch(r);
-	pthread_mutex_lock(&r->lock);
-	bool gone = !watched || (r->req != NULL && r->answered);
-	bool queued = !gone && pool_submit(v->pool, &r->job);
+	r->queued = false;
+	bool submitted = !gone && pool_submit(r->volume->pool, &r->job);
 	pthread_mutex_unlock(&r->lock);
 	if (gone)
 		request_end(r, error_set(&err, ECANCELED, "interrupted before anything was sent"), &err);
-	else if (!queued)
+	else if (!submitted)
 		request_end(r, error_set(&err, ENOMEM, "no thread could be started to call the store"), &err);
+}
+
+void request_start(struct request *r)
+{
+	request_list(r);
+	bool watched = request_watch(r);
+	pthread_mutex_lock(&r->lock);
+	request_submit(r, !watched || (r->req != NULL && r->answered));
+}
+
+void request_queue(struct request *r)
+{
+	request_list(r);
+	r->queued = true;
+	if (!request_watch(r))
+		cancel_request(&r->cancel);
+}
+
+void request_resume(struct request *r)
+{
+	pthread_mutex_lock(&r->lock);
+	request_submit(r, false);
 }
 
 void request_here(struct request *r)
 {
 	struct error err = ERROR_INIT;
 
-	pthread_mutex_lock(&r->volume->lock);
-	request_enlist(r);
-	pthread_mutex_unlock(&r->volume->lock);
+	request_list(r);
 	int result = r->work(r, &err);
 	request_end(r, result, &err);
 }
@@ -178,9 +200,7 @@ void request_wait(struct request *r)
 	struct volume *v = r->volume;
 	struct error err = ERROR_INIT;
 
-	pthread_mutex_lock(&v->lock);
-	request_enlist(r);
-	pthread_mutex_unlock(&v->lock);
+	request_list(r);
 	r->waits = true;
 	request_watch(r);
 	pthread_mutex_lock(&r->lock);

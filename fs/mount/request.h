@@ -20,9 +20,10 @@ struct request {
 	struct pool_job job;
 	struct cancel cancel;
 	struct call call;
-	pthread_mutex_t lock;         /* guards the next three */
+	pthread_mutex_t lock;         /* guards the next four */
 	bool answered;
 	bool registering, interrupted;        /* see request_watch() */
+	bool queued;                  /* see request_queue() */
 	bool waits, change;
 
 	/* work() runs in the pool and may take its time; finish() runs exactly once, whatever became of the request,
@@ -50,6 +51,10 @@ struct request {
 struct request *request_new(fuse_req_t req, struct volume *v, const char *name, int (*work)(struct request *r, struct error *err),
                             void (*finish)(struct request *r, int result, struct error *err));
 void request_start(struct request *r);        /* into the pool; from here on r belongs to the pool */
+/* The same in two steps, for one that has to wait for another of its kind in between: whoever asked can be interrupted
+ * from the first on.  The second comes all the same; work() then finds the call cancelled. */
+void request_queue(struct request *r);
+void request_resume(struct request *r);
 /* In this thread: for a store that waits for nobody. */
 void request_here(struct request *r);
 /* Wait for the listing under way; finish() then looks at the names anew.  At once if there is nothing to wait for. */

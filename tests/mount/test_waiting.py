@@ -152,6 +152,36 @@ def test_an_interrupted_commit_that_still_waits_its_turn_is_not_sent(faulty, sto
         assert os.listdir(m) == ["first"] == a.names()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_close_behind_a_commit_of_the_same_file_can_be_interrupted(faulty, store, keys, wait_until, value_file, number):
+    a, file, other = store("a"), value_file(), value_file("other")
+    hold = a.path.parent / "hold"
+    hold.touch()
+
+    def writer(source, flags):
+        return subprocess.Popen([sys.executable, "-c", "import os, signal\n"
+                                 "signal.signal(signal.SIGINT, signal.SIG_DFL)\n"
+                                 f"fd = os.open({str(m / 'k')!r}, {flags})\n"
+                                 f"os.write(fd, open({str(source)!r}, 'rb').read())\n"
+                                 "print('closing', flush=True)\nos.close(fd)"], stdout=subprocess.PIPE)
+    with faulty(a, f"*:create:k:hold={hold}", "-o", "timeout=600") as m:
+        first = writer(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        wait_until(lambda: m.faults.calls("create"), "the first commit under way")
+        second = writer(other, os.O_WRONLY)
+        assert second.stdout.readline() == b"closing\n"
+        wait_until(lambda: sleeps(second.pid), "the second one to wait in its close")
+        second.send_signal(number)
+        second.communicate(timeout=30)
+        assert second.returncode == -number and first.poll() is None
+        hold.unlink()
+        first.communicate(timeout=30)
+        assert first.returncode == 0
+        m.wait_log("replace k: ECANCELED")
+        assert a.all() == {"k": file.read_bytes()} and os.listdir(m) == ["k"]
+        assert (m / "k").read_bytes() == file.read_bytes()
+        assert m.status()["counters"]["in_flight"] == 0
+
+
 def test_an_interrupted_removal_that_was_sent_settles_and_the_name_goes(faulty, store, keys, wait_until):
     a = store("a", {"k": keys.a()})
     hold = a.path.parent / "hold"
