@@ -208,8 +208,11 @@ static int dir_status(struct backend *s, const struct call *c, struct error *err
 		return r;
 	if (dir_gone(s))
 		return error_set(err, EIO, "fs %s: the directory was removed; make it again and restart", s->path);
-	if (stat(s->path, &st) == 0 && (st.st_dev != s->dev || st.st_ino != s->ino))
+	int there = stat(s->path, &st);
+	if (there == 0 && (st.st_dev != s->dev || st.st_ino != s->ino))
 		return error_set(err, EIO, "fs %s: another directory has taken this path; restart", s->path);
+	if (there != 0 && (errno == ENOENT || errno == ENOTDIR))
+		return error_set(err, EIO, "fs %s: the directory was moved away from this path; put it back or restart", s->path);
 	if (faccessat(s->fd, ".", X_OK, AT_EACCESS) != 0)
 		return dir_error(s, err, errno, "entering", s->path);
 	return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Files of .kesfs: each is written into its handle when it is opened, so that a reader sees one moment.  No call of the
- * store is made for status. */
+ * Files of .kesfs: each is written into its handle when it is opened, so that a reader sees one moment.  Status
+ * waits for no store. */
 #include "fs/mount/control.h"
 
 #include <errno.h>

@@ -161,6 +161,7 @@ static int listing_run(struct volume *v, double seconds, struct error *err)
 	if (r == 0)
 		r = listing_take(v, &l, err);
 	listing_free(&l);
+	volume_check(v);
 	return r;
 }
 

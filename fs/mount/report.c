@@ -90,6 +90,7 @@ static void volume_report(FILE *f, struct volume *v)
 {
 	char more[1024] = "";
 
+	volume_check(v);
 	if (v->store.ops->describe != NULL)
 		v->store.ops->describe(v->store.handle, more, sizeof more);
 	pthread_mutex_lock(&v->lock);
@@ -98,9 +99,10 @@ static void volume_report(FILE *f, struct volume *v)
 	json_member(f, "store", v->store.ops->name);
 	json_member(f, "label", v->store.label);
 	json_member(f, "identity", v->identity);
-	json_bool(f, "reachable", v->trouble.code == 0);
-	if (v->trouble.code != 0)
-		json_member(f, "reason", v->trouble.text);
+	const struct error *trouble = v->trouble.code != 0 ? &v->trouble : &v->displaced;
+	json_bool(f, "reachable", trouble->code == 0);
+	if (trouble->code != 0)
+		json_member(f, "reason", trouble->text);
 	if (v->latency >= 0)
 		fprintf(f, "\"latency_ms\":%.2f,", (double)v->latency / 1e6);
 	json_bool(f, "read_only", v->read_only);

@@ -170,6 +170,24 @@ void volume_call_end(struct volume *v, int64_t began, int result, const struct e
 	pthread_mutex_unlock(&v->lock);
 }
 
+void volume_check(struct volume *v)
+{
+	struct error err = ERROR_INIT;
+	struct call call = volume_call(v, NULL);
+
+	if (!v->local)
+		return;
+	int r = v->store.ops->status(v->store.handle, &call, &err);
+	pthread_mutex_lock(&v->lock);
+	int before = v->displaced.code;
+	v->displaced = r == 0 ? (struct error)ERROR_INIT : err;
+	pthread_mutex_unlock(&v->lock);
+	if (r != 0 && before == 0)
+		log_line(LOG_LEVEL_WARNING, "%s", err.text);
+	else if (r == 0 && before != 0)
+		log_line(LOG_LEVEL_INFO, "%s: the directory is at its path again", v->store.label);
+}
+
 struct seen_entry {
 	struct backend_entry entry;
 	bool seen, no_key;

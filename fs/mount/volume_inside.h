@@ -71,6 +71,7 @@ struct volume {
 	struct volume_counts counts;
 	int64_t latency;              /* ns, of the last call that was answered; -1: none yet */
 	struct error trouble;         /* the last answer, if the store was not reachable; else code 0 */
+	struct error displaced;       /* what volume_check() found; code 0: nothing */
 };
 
 /* listing.c */
@@ -90,6 +91,8 @@ struct call volume_call(const struct volume *v, struct cancel *cancel);
 /* Count a call of the store: at its beginning; at its end with its result.  They take the lock. */
 int64_t volume_call_begin(struct volume *v);
 void volume_call_end(struct volume *v, int64_t began, int result, const struct error *err);
+/* Is a local store still what is at its path?  The log says what changed.  Of others nothing is asked.  No lock held. */
+void volume_check(struct volume *v);
 /* Asking a local store about one name, without a lock: fills *ret; 0, -ENOENT (also for what is no key), or worse. */
 int volume_stat(struct volume *v, const struct call *c, const char *name, struct backend_entry *ret, struct error *err);
 /* Take over what the store said of a key; NULL: no memory.  Lock held. */

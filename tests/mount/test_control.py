@@ -82,6 +82,34 @@ def test_status_answers_while_the_store_hangs_and_says_why(faulty, store, keys):
         assert status["counters"]["failures"] == 1
 
 
+def test_status_tells_when_the_directory_of_a_store_is_no_longer_at_its_path(mount, store, keys):
+    a = store("a", {"k": keys.a()})
+    away = a.path.with_name("away")
+    with mount(a.config) as m:
+        value = a.value("k")
+        a.path.rename(away)
+        status = m.status()
+        assert status["reachable"] is False and "moved away" in status["reason"] and str(a.path) in status["reason"]
+        assert (m / "k").read_bytes() == value                  # it goes on with what it was given
+        assert m.status()["reachable"] is False
+        a.path.mkdir(0o700)
+        status = m.status()
+        assert status["reachable"] is False and "another directory" in status["reason"]
+        m.wait_log("moved away")
+        a.path.rmdir()
+        away.rename(a.path)
+        assert m.status()["reachable"] is True and "reason" not in m.status()
+        m.wait_log("at its path again")
+
+
+def test_the_log_tells_of_a_moved_directory_when_the_names_are_listed(mount, store, keys):
+    a = store("a", {"k": keys.a()})
+    with mount(a.config) as m:
+        a.path.rename(a.path.with_name("away"))
+        m.refresh()
+        m.wait_log("moved away from this path")
+
+
 def test_what_a_store_refuses_is_told_from_what_it_cannot_be_asked(faulty, store, keys):
     a = store("a", {"k": keys.a()})
     with faulty(a, "*:get:*:fail=EACCES") as m:
