@@ -73,10 +73,18 @@ static int endpoint_open(struct backend *b, const struct config_map *cfg, struct
 	return b->url != NULL ? 0 : error_set(err, ENOMEM, "aws: no memory");
 }
 
+/* AWS itself, and nothing that only speaks like it? */
+static bool is_real(const struct backend *b)
+{
+	return strstr(b->host, ".amazonaws.com") != NULL || strstr(b->host, ".api.aws") != NULL;
+}
+
 static int engines_open(struct backend *b, const struct config_map *cfg, const struct backend_options *o, struct error *err)
 {
+	/* What is not AWS may have other quotas or none: it is asked as fast as it answers until it says "slow down". */
 	const struct http_options service = { .label = "aws", .ca = config_text(cfg, "tls.ca"), .in_flight = o->in_flight,
-	                                      .per_second = o->per_second };
+	                                      .per_second = o->per_second, .paces = aws_paces, .pace_count = AWS_PACES,
+	                                      .paced_at_once = is_real(b) };
 	const struct http_options sts = { .label = "aws" };
 	const struct http_options metadata = { .label = "aws", .direct = true, .connect_ns = METADATA_CONNECT_NS };
 	int r = http_open(&service, &b->http, err);
@@ -191,7 +199,7 @@ static int account_asked(struct backend *b, const struct call *c, char *buf, siz
 static int aws_identity(struct backend *b, const struct call *c, char **ret, struct error *err)
 {
 	char account[32] = "";
-	bool real = strstr(b->host, ".amazonaws.com") != NULL || strstr(b->host, ".api.aws") != NULL;
+	bool real = is_real(b);
 	int r = real ? account_asked(b, c, account, sizeof account, err) : account_listed(b, c, account, sizeof account, err);
 
 	if (r != 0)

@@ -14,6 +14,22 @@
 enum { CODE_SIZE = 80, SKEW_MIN = 240 };
 static const char media[] = "application/x-amz-json-1.1";
 
+/* ---- quotas ---- */
+
+/* AWS counts operations apart, for one account and region ("AWS Secrets Manager quotas"), and raises none of these. */
+static const char *const paced[] = { "ListSecrets", "GetSecretValue", "DescribeSecret", "CreateSecret", "PutSecretValue",
+                                     "DeleteSecret" };
+const double aws_paces[AWS_PACES] = { 100, 10000, 40000, 50, 50, 50 };
+_Static_assert(sizeof paced / sizeof *paced == AWS_PACES && AWS_PACES <= (int)HTTP_PACES, "each operation has its pace");
+
+static unsigned pace_number(const char *operation)
+{
+	for (unsigned i = 0; i < AWS_PACES; i++)
+		if (strcmp(paced[i], operation) == 0)
+			return i + 1;
+	return 0;
+}
+
 /* ---- codes ---- */
 
 static const struct code {
@@ -199,7 +215,7 @@ static int exchange(struct backend *b, const struct call *c, const struct aws_as
 	};
 	const struct http_request h = {
 		.method = "POST", .url = b->url, .headers = headers, .header_count = who.token.len > 0 ? 4 : 3, .body = a->body,
-		.content_type = media, .judge = judge, .body_max = 2 * 1024 * 1024,
+		.content_type = media, .judge = judge, .body_max = 2 * 1024 * 1024, .pace = pace_number(a->operation),
 	};
 	http_reply_wipe(ret);
 	return http_call(b->http, c, &h, ret, err);

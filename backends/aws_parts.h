@@ -68,6 +68,9 @@ struct backend {
 extern const struct token_ops aws_token_ops;
 int aws_credentials_unpack(const struct secret *packed, struct aws_credentials *ret);   /* what the token holds */
 
+enum { AWS_PACES = 6 };
+extern const double aws_paces[AWS_PACES];     /* requests a second, by operation */
+
 struct aws_ask {
 	const char *operation;        /* "GetSecretValue" */
 	const struct secret *body;

@@ -56,7 +56,7 @@ int http_open(const struct http_options *o, struct http **ret, struct error *err
 	h->label = strdup(o->label);
 	h->connect = o->connect_ns > 0 ? o->connect_ns : 10 * SECOND;
 	h->proxy = o->direct ? NULL : http_proxy_new();
-	h->io = http_io_new(o->in_flight, o->per_second);
+	h->io = http_io_new(o);
 	if (h->label == NULL || h->io == NULL || (h->proxy == NULL && !o->direct))
 		r = error_set(err, ENOMEM, "no memory");
 	if (r == 0 && (r = http_tls_load(o, &h->tls, err)) != 0)
@@ -177,7 +177,7 @@ static void limiter_tell(struct http *h, const struct http_request *req, const s
 	if (throttled)
 		http_io_throttled(h->io, t);
 	else if (v == RETRY_FINAL)
-		http_io_good(h->io);
+		http_io_good(h->io, t);
 }
 
 static int call_given_up(struct http *h, const struct http_request *req, int r, bool throttled, struct error *err)
@@ -228,15 +228,15 @@ int http_call(struct http *h, const struct call *c, const struct http_request *r
 		try_trace(h, req, ret, began, r, err);
 		if (r == 0)
 			limiter_tell(h, req, &t, ret, v);
-		bool queued_out = r == -ETIMEDOUT && !t.sent && throttled;
+		bool queued_out = r == -ETIMEDOUT && !t.sent && (throttled || t.held);
 		http_try_wipe(&t);
 		if (queued_out)
 			return call_given_up(h, req, r, true, err);
 		if (v == RETRY_FINAL)
 			return r;
-		/* "Too many requests" costs no try: the pause of the whole store is the wait. */
+		/* "Too many requests", by whatever code, costs no try: the pause of the whole store is the wait. */
 		throttled = v == RETRY_THROTTLED;
-		bool free = throttled && ret->status == 429 && req->tries != 1;
+		bool free = throttled && ret->status < 500 && req->tries != 1;
 		int64_t wait = free ? 0 : retry_next(&again, retry_random());
 		if (wait < 0)
 			return r;

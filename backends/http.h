@@ -5,7 +5,9 @@
  *
  * Reads are repeated as retry.h says.  A change is sent at most once for each http_call(): it is repeated only while
  * surely nothing was sent, or after a 429, by which the service says that it did nothing.  The answer lost after that
- * is -EINPROGRESS: the module reads back and decides. */
+ * is -EINPROGRESS: the module reads back and decides.
+ *
+ * Where a service counts classes of requests apart, each has a pace and pauses of its own. */
 #ifndef KESFS_BACKENDS_HTTP_H
 #define KESFS_BACKENDS_HTTP_H
 
@@ -32,7 +34,11 @@ struct http_options {                         /* texts are copied */
 	unsigned in_flight;                   /* 0: LIMIT_MAX */
 	double per_second;                    /* 0: no limit */
 	int64_t connect_ns;                   /* for one connection attempt, TLS included; 0: 10 s */
+	const double *paces;                  /* known quotas of classes of requests, a second: pace.h; they are copied */
+	size_t pace_count;                    /* at most HTTP_PACES */
+	bool paced_at_once;                   /* else from the first "slow down" to a request of the class on */
 };
+enum { HTTP_PACES = 8 };
 
 /* Reads certificates (-EINVAL, -ENOENT, ... naming the file), sends nothing and starts no thread: that comes with the
  * first call.  After the last fork. */
@@ -63,6 +69,7 @@ struct http_request {                         /* all lent until http_call() retu
 	const char *content_type;             /* NULL: application/json, if there is a body */
 	bool change;                          /* creates, replaces or removes: see above */
 	unsigned tries;                       /* 0: RETRY_TRIES; 1: never repeated */
+	unsigned pace;                        /* paces[pace - 1] is its class; 0: none, and "slow down" is for all */
 	size_t body_max;                      /* of the answer; 0: 1 MiB; for a sink without bound */
 	int64_t patience;                     /* ns without a byte: the peer counts as dead; 0: 10 s, a change 20 s */
 	const struct http_sink *sink;         /* NULL: the body goes to reply.body */

@@ -15,6 +15,7 @@
 
 #include "backends/http_heard.h"
 #include "backends/limit.h"
+#include "backends/pace.h"
 
 #define MS INT64_C(1000000)
 #define IDLE_NS (2000 * MS)           /* HTTP/2 header tables keep tokens, and connections need not be kept for ever */
@@ -33,7 +34,10 @@ struct http_io {
 	/* Guarded by lock. */
 	struct http_try *first, **last;       /* waiting, in order */
 	struct limit limit;
+	struct pace paces[HTTP_PACES];        /* of the classes that requests name; not known: never paced */
+	uint64_t pace_throttled;
 	struct backend_counts counts;
+	int64_t held_since;                   /* somebody waits because of throttling since then; 0: nobody does */
 	int64_t latency;
 	uint64_t connections;
 	bool started, stop, woken;
@@ -51,13 +55,15 @@ struct http_io {
 	struct http_heard heard;
 };
 
-struct http_io *http_io_new(unsigned in_flight, double per_second)
+struct http_io *http_io_new(const struct http_options *o)
 {
 	struct http_io *io = calloc(1, sizeof *io);
 
 	if (io == NULL)
 		return NULL;
-	limit_init(&io->limit, in_flight, per_second);
+	limit_init(&io->limit, o->in_flight, o->per_second);
+	for (size_t i = 0; i < o->pace_count && i < HTTP_PACES; i++)
+		pace_init(&io->paces[i], o->paces[i], o->paced_at_once);
 	pthread_mutex_init(&io->lock, NULL);
 	io->last = &io->first;
 	io->latency = -1;
@@ -212,17 +218,32 @@ bool http_io_chunk(struct http_io *io, struct http_try *t, struct http_chunk *c)
 	return room;
 }
 
-void http_io_good(struct http_io *io)
+/* The pace that the request keeps, or NULL. */
+static struct pace *pace_of(struct http_io *io, const struct http_try *t)
+{
+	return t->req->pace != 0 ? &io->paces[t->req->pace - 1] : NULL;
+}
+
+void http_io_good(struct http_io *io, const struct http_try *t)
 {
 	pthread_mutex_lock(&io->lock);
+	struct pace *pace = pace_of(io, t);
 	limit_good(&io->limit);
+	if (pace != NULL)
+		pace_good(pace, call_now());
 	pthread_mutex_unlock(&io->lock);
 }
 
 void http_io_throttled(struct http_io *io, const struct http_try *t)
 {
 	pthread_mutex_lock(&io->lock);
-	limit_throttled(&io->limit, t->begun, call_now(), t->retry_after, retry_random());
+	struct pace *pace = pace_of(io, t);
+	if (pace != NULL) {
+		pace_throttled(pace, t->begun, call_now(), t->retry_after, retry_random());
+		io->pace_throttled++;
+	} else {
+		limit_throttled(&io->limit, t->begun, call_now(), t->retry_after, retry_random());
+	}
 	pthread_mutex_unlock(&io->lock);
 }
 
@@ -252,8 +273,9 @@ void http_io_counts(struct http_io *io, struct backend_counts *ret)
 {
 	pthread_mutex_lock(&io->lock);
 	*ret = io->counts;
-	ret->throttled = io->limit.throttled;
-	ret->throttled_ns = io->limit.throttled_ns;
+	ret->throttled = io->limit.throttled + io->pace_throttled;
+	if (io->held_since != 0)
+		ret->throttled_ns += call_now() - io->held_since;
 	pthread_mutex_unlock(&io->lock);
 }
 
@@ -405,26 +427,60 @@ static void queue_prune(struct http_io *io, int64_t now)
 	}
 }
 
-/* Start what the limiter allows.  false: the engine is to stop. */
+/* 0: the try may start, and is counted.  Else when to ask again; *ret_all: the same holds for all behind it. */
+static int64_t try_admit(struct http_io *io, struct http_try *t, int64_t now, bool *ret_all)
+{
+	struct pace *pace = pace_of(io, t);
+	int64_t when = pace != NULL ? pace_when(pace, now) : 0;
+
+	*ret_all = false;
+	if (when != 0) {
+		t->held = true;
+		return when;
+	}
+	when = limit_admit(&io->limit, now);
+	*ret_all = when != 0;
+	if (when != 0)
+		t->held = limit_held(&io->limit, now);
+	else if (pace != NULL)
+		pace_begin(pace, now);
+	return when;
+}
+
+/* For how long throttling keeps callers waiting, on the wall clock: the stretches in which any of them is held. */
+static void held_note(struct http_io *io, bool held, int64_t now)
+{
+	if (held && io->held_since == 0)
+		io->held_since = now;
+	if (held || io->held_since == 0)
+		return;
+	io->counts.throttled_ns += now - io->held_since;
+	io->held_since = 0;
+}
+
+/* Start what the limiter and the paces allow.  false: the engine is to stop. */
 static bool queue_admit(struct http_io *io)
 {
 	int64_t now = call_now();
+	bool all = false, held = false;
 
 	pthread_mutex_lock(&io->lock);
 	io->woken = false;
 	queue_prune(io, now);
-	while (io->first != NULL) {
-		struct http_try *t = io->first;
-		int64_t when = limit_admit(&io->limit, now);
+	for (struct http_try **p = &io->first; *p != NULL && !all;) {
+		struct http_try *t = *p;
+		int64_t when = try_admit(io, t, now, &all);
 
 		if (when != 0) {
+			held = held || t->held;
 			if (when < io->queue_at)
 				io->queue_at = when;
-			break;
+			p = &t->next;
+			continue;
 		}
-		io->first = t->next;
-		if (io->first == NULL)
-			io->last = &io->first;
+		*p = t->next;
+		if (*p == NULL)
+			io->last = p;
 		pthread_mutex_unlock(&io->lock);
 		bool started = try_start(io, t);
 		pthread_mutex_lock(&io->lock);
@@ -433,6 +489,7 @@ static bool queue_admit(struct http_io *io)
 			try_done(io, t, true);
 		}
 	}
+	held_note(io, held, now);
 	bool stop = io->stop;
 	pthread_mutex_unlock(&io->lock);
 	return !stop;

@@ -6,7 +6,7 @@
 
 #include "backends/http_try.h"
 
-struct http_io *http_io_new(unsigned in_flight, double per_second);    /* NULL: no memory; starts no thread */
+struct http_io *http_io_new(const struct http_options *o);    /* NULL: no memory; starts no thread */
 void http_io_free(struct http_io *io);                /* no try may be inside; accepts NULL */
 
 /* Queue the try, wait until it is over, feed its sink meanwhile.  0: it ran or was taken back, see t->end; -errno with
@@ -14,7 +14,7 @@ void http_io_free(struct http_io *io);                /* no try may be inside; a
 int http_io_run(struct http_io *io, struct http_try *t, struct cancel *cancel, struct error *err);
 
 /* What the caller made of the answer, for the limiter and the counters. */
-void http_io_good(struct http_io *io);
+void http_io_good(struct http_io *io, const struct http_try *t);
 void http_io_throttled(struct http_io *io, const struct http_try *t);
 void http_io_repeated(struct http_io *io);
 void http_io_state(struct http_io *io, struct http_state *ret);

@@ -64,6 +64,7 @@ struct http_try {
 	struct http_try *prev, *next;
 	CURL *easy;
 	bool sent;                            /* the request may have left */
+	bool held;                            /* it had to wait in the queue because of throttling */
 	int local_port;                       /* of the connection it left on */
 	int64_t begun, heard;                 /* when it started; when a byte went or came last */
 	enum http_end end;

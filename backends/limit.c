@@ -29,6 +29,11 @@ int64_t limit_admit(struct limit *l, int64_t now)
 	return 0;
 }
 
+bool limit_held(const struct limit *l, int64_t now)
+{
+	return l->cut_once && l->in_flight < l->max && (now < l->paused_until || l->in_flight >= (unsigned)l->window);
+}
+
 void limit_done(struct limit *l)
 {
 	l->in_flight--;
@@ -58,8 +63,6 @@ void limit_throttled(struct limit *l, int64_t begun, int64_t now, int64_t after,
 			after = retry_delay(l->pauses, random);
 		l->pauses++;
 	}
-	if (now + after <= l->paused_until)
-		return;
-	l->throttled_ns += now + after - (l->paused_until > now ? l->paused_until : now);
-	l->paused_until = now + after;
+	if (now + after > l->paused_until)
+		l->paused_until = now + after;
 }

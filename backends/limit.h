@@ -21,13 +21,14 @@ struct limit {
 	int64_t paused_until;
 	int64_t gap, next;            /* per_second as ns between two starts; 0: none */
 	uint64_t throttled;           /* how often the store said it */
-	int64_t throttled_ns;         /* how long it held us back, pauses overlapping counted once */
 };
 
 void limit_init(struct limit *l, unsigned max, double per_second);    /* 0: LIMIT_MAX; 0: no rate */
 
 /* 0: a request may start, and is counted.  Else the monotonic ns when to ask again; INT64_MAX: after limit_done(). */
 int64_t limit_admit(struct limit *l, int64_t now);
+/* Would a request that limit_admit() did not let through start now, had the store never said "slow down"? */
+bool limit_held(const struct limit *l, int64_t now);
 void limit_done(struct limit *l);             /* an admitted request is over, however it ended */
 void limit_good(struct limit *l);             /* it was answered, and not by "slow down" */
 /* The store said "slow down" to a request begun at begun.  after is its Retry-After in ns, 0 if it named none. */

@@ -123,7 +123,7 @@ static void print_counts(FILE *file, const struct run *run)
 static void print_side(FILE *file, const struct side *side)
 {
 	struct backend_counts c;
-	char a[TEXT_MAX], b[TEXT_MAX];
+	char a[TEXT_MAX];
 
 	side_counts(side, &c);
 	if (c.requests == 0)
@@ -132,8 +132,22 @@ static void print_side(FILE *file, const struct side *side)
 	if (c.retries > 0)
 		fprintf(file, ", %s repeated", text_count(a, c.retries));
 	if (c.throttled > 0)
-		fprintf(file, ", throttled %s times, waited %s", text_count(a, c.throttled), text_seconds(b, c.throttled_ns));
+		fprintf(file, ", throttled %s %s", text_count(a, c.throttled), c.throttled == 1 ? "time" : "times");
 	fputc('\n', file);
+}
+
+/* Less than that is what starting and stopping take. */
+#define HELD_SHOWN_NS INT64_C(50000000)
+
+/* The clock on the wall, not the sum over workers: so much sooner would the run have been over, at most. */
+static void print_throttled(FILE *file, const struct side *side)
+{
+	struct backend_counts c;
+	char a[TEXT_MAX];
+
+	side_counts(side, &c);
+	if (c.throttled_ns >= HELD_SHOWN_NS)
+		fprintf(file, "  %-12s %11s  held back by the %s\n", "throttled", text_seconds(a, c.throttled_ns), side->word);
 }
 
 static void print_time(FILE *file, const struct run *run)
@@ -193,6 +207,9 @@ void summary_print(FILE *file, struct run *run, int status, const struct error *
 		print_side(file, &run->source);
 		print_side(file, &run->target);
 		print_side(file, &run->backup);
+		print_throttled(file, &run->source);
+		print_throttled(file, &run->target);
+		print_throttled(file, &run->backup);
 		print_time(file, run);
 		if (list_bad)
 			print_bad(file, run);

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+from tests.support import aws
 from tests.support.aws import ACCESS_KEY, Refusal
 
 THROTTLED = Refusal("ThrottlingException", "Rate exceeded")
@@ -29,6 +30,41 @@ def test_throttling_slows_a_run_down_and_fails_nothing(fake, config, store, keys
     assert fake.values() == source.all()
     summary = json.loads(done.lines[-1])
     assert summary["target_counts"]["throttled"] >= 2
+
+
+def test_the_summary_says_for_how_long_throttling_held_the_run_back(fake, config, store, keys, migrate, tmp):
+    source = store("source", keys.many(120))
+    fake.set(quotas=True, burst=1, rates={"CreateSecret": 20})
+    done = migrate("--from", source.config, "--to", config, f"--json={tmp}/json").expect(0)
+    assert fake.values() == source.all()
+    summary = json.loads((tmp / "json").read_text().splitlines()[-1])
+    held = summary["target_counts"]["throttled_seconds"]
+    # On the wall: not once for each of the hundred keys that wait at the same time.
+    assert 2 <= held <= summary["elapsed_seconds"]
+    shown = re.search(r"throttled +([\d.]+) s  held back by the target\n", done.err)
+    assert shown and abs(float(shown.group(1)) - held) < 1.1
+    assert f"throttled {fake.throttled['CreateSecret']} times" in done.err
+    assert summary["source_counts"]["throttled_seconds"] == 0 and "by the source" not in done.err
+
+
+def test_the_first_burst_is_refused_once_and_then_the_quota_is_kept(fake, config, store, keys, migrate):
+    source = store("source", keys.many(300))
+    fake.set(quotas=True)
+    migrate("--from", source.config, "--to", config).expect(0)
+    assert fake.values() == source.all()
+    assert 0 < fake.throttled["CreateSecret"] <= 128 + 30
+
+
+def test_aws_itself_is_asked_no_faster_than_its_quotas_from_the_first_key_on(fake, login, store, keys, migrate, tmp):
+    """Its host, with the fake as the way there: a proxy."""
+    source = store("source", keys.many(150))
+    fake.set(quotas=True)
+    config = aws.config(tmp / "aws.yml", f"http://secretsmanager.{aws.REGION}.amazonaws.com")
+    login.sts["GetCallerIdentity"] = lambda form, handler: (200, "<Account>111122223333</Account>")
+    migrate("--from", source.config, "--to", config,
+            env={"http_proxy": fake.endpoint, "AWS_ENDPOINT_URL_STS": login.endpoint}).expect(0)
+    assert fake.values() == source.all()
+    assert fake.throttled["CreateSecret"] == 0
 
 
 def test_a_lost_answer_to_a_create_is_settled_by_asking_again(fake, config, store, keys, migrate):

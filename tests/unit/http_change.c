@@ -276,6 +276,96 @@ static void a_module_may_judge_for_itself(void **state)
 	assert_int_equal(now.window, 64);
 }
 
+static enum retry_verdict slow_down_is_400(const struct http_reply *reply, void *arg)
+{
+	return reply->status == 400 ? RETRY_THROTTLED : RETRY_FINAL;
+}
+
+static void throttle_four_times(struct server_request *r, void *arg)
+{
+	server_answer(r, r->number <= 4 ? 400 : 200, "", "{}");
+}
+
+static void a_slow_down_by_any_code_costs_no_try(void **state)
+{
+	HTTP_REPLY(reply);
+	struct http_request req = { .method = "GET", .judge = slow_down_is_400 };
+	struct call c = call_in(60, NULL);
+
+	talk_start(throttle_four_times, NULL);
+	req.url = server_url(server, NULL, "/");
+	assert_int_equal(http_call(http, &c, &req, &reply, NULL), 0);
+	assert_int_equal(reply.status, 200);
+}
+
+static void a_class_that_is_throttled_holds_up_no_other(void **state)
+{
+	static const double paces[] = { 50, 50 };
+	const struct http_options options = { .paces = paces, .pace_count = 2 };
+	struct caller slow;
+	HTTP_REPLY(reply);
+	struct http_request req = { .method = "PUT", .change = true, .pace = 1 };
+	struct call c = call_in(60, NULL);
+
+	talk_start(throttle_first, &options);
+	req.url = server_url(server, NULL, "/");
+	caller_start(&slow, http, &req, 60);
+	assert_true(eventually(was_throttled, NULL));
+	for (unsigned pace = 0; pace <= 2; pace += 2) {
+		struct http_request other = { .method = "GET", .url = req.url, .pace = pace };
+		assert_int_equal(http_call(http, &c, &other, &reply, NULL), 0);
+	}
+	assert_int_equal(puts_count(), 1);
+	assert_int_equal(caller_join(&slow), 0);
+	assert_int_equal(puts_count(), 2);
+	caller_wipe(&slow);
+}
+
+static void only_note(struct server_request *r, void *arg)
+{
+	seen(r);
+	server_answer(r, 200, "", "{}");
+}
+
+static void a_quota_that_is_known_spaces_the_starts_from_the_first_on(void **state)
+{
+	static const double paces[] = { 10 };
+	const struct http_options options = { .paces = paces, .pace_count = 1, .paced_at_once = true };
+	struct caller callers[10];
+	struct http_request req = { .method = "GET", .pace = 1 };
+	struct backend_counts counts;
+
+	talk_start(only_note, &options);
+	req.url = server_url(server, NULL, "/");
+	for (int i = 0; i < 10; i++)
+		caller_start(&callers[i], http, &req, 60);
+	for (int i = 0; i < 10; i++) {
+		assert_int_equal(caller_join(&callers[i]), 0);
+		caller_wipe(&callers[i]);
+	}
+	assert_true(time_of(9) - time_of(0) >= INT64_C(700000000));
+	http_counts(http, &counts);
+	assert_int_equal(counts.throttled, 0);
+	assert_true(counts.throttled_ns >= INT64_C(700000000));
+}
+
+static void a_pace_that_holds_a_call_beyond_its_deadline_is_throttling(void **state)
+{
+	static const double paces[] = { 1 };
+	const struct http_options options = { .paces = paces, .pace_count = 1, .paced_at_once = true };
+	struct http_request req = { .method = "GET", .pace = 1 };
+
+	talk_start(only_note, &options);
+	req.url = server_url(server, NULL, "/");
+	int r = 0;
+	for (int i = 0; i < 10 && r == 0; i++) {
+		HTTP_REPLY(reply);
+		struct call c = call_in(0.3, NULL);
+		r = http_call(http, &c, &req, &reply, NULL);
+	}
+	assert_int_equal(r, -EAGAIN);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -291,6 +381,10 @@ int main(void)
 		cmocka_unit_test_teardown(a_change_that_was_throttled_is_sent_again, talk_stop),
 		cmocka_unit_test_teardown(throttled_beyond_the_deadline_says_so, talk_stop),
 		cmocka_unit_test_teardown(a_module_may_judge_for_itself, talk_stop),
+		cmocka_unit_test_teardown(a_slow_down_by_any_code_costs_no_try, talk_stop),
+		cmocka_unit_test_teardown(a_class_that_is_throttled_holds_up_no_other, talk_stop),
+		cmocka_unit_test_teardown(a_quota_that_is_known_spaces_the_starts_from_the_first_on, talk_stop),
+		cmocka_unit_test_teardown(a_pace_that_holds_a_call_beyond_its_deadline_is_throttling, talk_stop),
 	};
 
 	return cmocka_run_group_tests_name("http_change", tests, NULL, NULL);

@@ -81,7 +81,7 @@ static void a_burst_of_refusals_cuts_once(void **state)
 	assert_int_equal((int)l.window, 32);
 	assert_int_equal(l.throttled, 64);
 	assert_int_equal(limit_admit(&l, 30), 20 + 63 + SECOND);
-	assert_int_equal(l.throttled_ns, SECOND + 63);
+	assert_true(limit_held(&l, 30));
 	/* After the pause fewer start; refused again, fewer still, but never none. */
 	for (int round = 0; round < 10; round++) {
 		int64_t now = l.paused_until;
@@ -134,7 +134,20 @@ static void a_shorter_pause_does_not_end_a_longer_one(void **state)
 	limit_throttled(&l, 0, 0, 10 * SECOND, 0);
 	limit_throttled(&l, 1, 1, SECOND, 0);
 	assert_int_equal(l.paused_until, 10 * SECOND);
-	assert_int_equal(l.throttled_ns, 10 * SECOND);
+}
+
+static void who_waits_only_for_the_users_own_cap_is_not_held_by_throttling(void **state)
+{
+	limit_init(&l, 4, 0);
+	admit_all(0);
+	assert_false(limit_held(&l, 0));
+	answer_all(2);
+	limit_throttled(&l, 0, 0, SECOND, 0);
+	assert_true(limit_held(&l, SECOND / 2));
+	assert_true(limit_held(&l, SECOND));          /* the window is half of what it was */
+	limit_init(&l, 4, 1);
+	assert_int_equal(admit_all(0), 1);
+	assert_false(limit_held(&l, 0));
 }
 
 static void a_rate_spaces_the_starts(void **state)
@@ -164,6 +177,7 @@ int main(void)
 		cmocka_unit_test(it_grows_by_at_most_one_a_round_after_a_cut),
 		cmocka_unit_test(without_retry_after_the_pause_backs_off_until_a_good_answer),
 		cmocka_unit_test(a_shorter_pause_does_not_end_a_longer_one),
+		cmocka_unit_test(who_waits_only_for_the_users_own_cap_is_not_held_by_throttling),
 		cmocka_unit_test(a_rate_spaces_the_starts),
 	};
 
