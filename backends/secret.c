@@ -23,7 +23,8 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t freed;
 	size_t size, used;                    /* guarded by lock; size 0: no arena, plain malloc */
-} arena = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0 };
+	size_t room;                          /* what size is, or would be */
+} arena = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, ARENA_MAX };
 
 int secret_setup(bool *ret_locked, struct error *err)
 {
@@ -33,10 +34,11 @@ int secret_setup(bool *ret_locked, struct error *err)
 	prctl(PR_SET_DUMPABLE, 0);
 	setrlimit(RLIMIT_CORE, &none);
 	*ret_locked = true;
-#ifndef KESFS_SANITIZED
 	if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
 		while (size > ARENA_MIN && size > limit.rlim_cur / 2)
 			size /= 2;
+	arena.room = size;
+#ifndef KESFS_SANITIZED
 	switch (CRYPTO_secure_malloc_init(size, CHUNK_MIN)) {
 	case 0:
 		return error_set(err, ENOMEM, "no memory for the secure heap of %zu bytes", size);
@@ -46,9 +48,14 @@ int secret_setup(bool *ret_locked, struct error *err)
 	}
 	arena.size = size;
 #else
-	(void)limit, (void)size, (void)err;
+	(void)err;
 #endif
 	return 0;
+}
+
+size_t secret_room(void)
+{
+	return arena.room;
 }
 
 /* What a request really takes: the heap is a buddy allocator. */

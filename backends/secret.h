@@ -35,6 +35,9 @@ struct secret {
  * locked: if not, the caller warns once.  Also sets PR_SET_DUMPABLE 0 and RLIMIT_CORE 0.  0 or -ENOMEM. */
 int secret_setup(bool *ret_locked, struct error *err);
 
+/* How much the arena holds when it is empty; also where it is not used, so that bounds are the same. */
+size_t secret_room(void);
+
 void secret_wipe(struct secret *s);                   /* cleanse, free, empty; accepts NULL and the empty one */
 /* The rest: 0, or -ENOMEM or -EFBIG; *s is unchanged on failure. */
 int secret_reserve(struct secret *s, size_t cap);     /* room for cap bytes, len unchanged */

@@ -52,6 +52,7 @@ static int store_replace(struct volume *v, const struct call *c, const char *nam
 int commit_value(struct volume *v, const struct call *c, const char *name, bool exists, struct secret *old,
                  const struct secret *value, struct error *err)
 {
+	struct held *h = NULL;
 	int r;
 
 	if (exists && secret_equal(old, value))
@@ -59,14 +60,18 @@ int commit_value(struct volume *v, const struct call *c, const char *name, bool 
 	r = call_check(c, err, name);
 	if (r != 0)
 		return r;
+	if (exists && (h = held_new(v, name, 0, 0)) == NULL)
+		return error_set(err, ENOMEM, "no memory to replace '%s'", name);
 	r = exists ? store_replace(v, c, name, old, value, err) : store_create(v, c, name, value, err);
 	pthread_mutex_lock(&v->lock);
 	v->counts.creates += r == 0 && !exists;
 	v->counts.replaces += r == 0 && exists;
 	pthread_mutex_unlock(&v->lock);
 	/* Neither the new nor the old value is there: we still have the old one.  A copy might find no locked memory. */
-	if (r == -ENOTRECOVERABLE)
-		held_restore(v, held_new(v, name, old, 0, 0));
+	if (r == -ENOTRECOVERABLE && h != NULL)
+		held_restore_value(v, h, old);
+	else
+		held_free(h);
 	return r;
 }
 

@@ -1,29 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Kept in one list: removed keys by process, and lost ones until they are back. */
+ * Kept in one list: removed keys for as long as their process may want them, and lost ones until they are back. */
 #include "fs/mount/held.h"
 
 #include <errno.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "fs/mount/commit.h"
 #include "fs/mount/request.h"
 
-enum { HELD_MAX = 32 };
 #define AGAIN_NS (INT64_C(5) * SECOND_NS)
+#define ROOM_PAUSE_NS (SECOND_NS / 10)
+enum { WAITERS_MAX = 8 };             /* threads of the pool that wait for room; the others have readers to serve */
 
 struct held {
 	struct held *next;            /* volume->held; guarded by its lock, as is the rest but the value */
+	struct volume *volume;
 	char *name;
 	struct secret value;
+	size_t size;                  /* what it counts in volume->held_bytes */
 	uid_t uid;
-	pid_t pid;
+	pid_t pid, process;           /* the thread that the kernel named, and its process; 0: outside of our namespace */
 	int64_t since, tried;         /* monotonic: of the removal, of the last try to put it back */
 	bool lost, busy, last;        /* missing in the store; being put back; the mount ends, and it was tried once more */
 };
 
-struct held *held_new(struct volume *v, const char *name, struct secret *value, uid_t uid, pid_t pid)
+struct held *held_new(struct volume *v, const char *name, uid_t uid, pid_t pid)
 {
 	struct held *h = calloc(1, sizeof *h);
 
@@ -31,10 +36,9 @@ struct held *held_new(struct volume *v, const char *name, struct secret *value, 
 		free(h);
 		return NULL;
 	}
-	secret_move(&h->value, value);
+	h->volume = v;
 	h->uid = uid;
 	h->pid = pid;
-	h->since = call_now();
 	return h;
 }
 
@@ -42,9 +46,44 @@ void held_free(struct held *h)
 {
 	if (h == NULL)
 		return;
+	pthread_mutex_lock(&h->volume->lock);
+	h->volume->held_bytes -= h->size;
+	pthread_mutex_unlock(&h->volume->lock);
 	secret_wipe(&h->value);
 	free(h->name);
 	free(h);
+}
+
+static void list_free(struct held *list)
+{
+	while (list != NULL) {
+		struct held *next = list->next;
+
+		held_free(list);
+		list = next;
+	}
+}
+
+/* The kernel names a thread; a program may remove in one and write in another.  0: not to be found. */
+static pid_t process_of(pid_t thread)
+{
+	char path[40], line[128];
+	int process = 0;
+
+	snprintf(path, sizeof path, "/proc/%d/status", (int)thread);
+	FILE *f = thread > 0 ? fopen(path, "re") : NULL;
+	if (f == NULL)
+		return 0;
+	while (process == 0 && fgets(line, sizeof line, f) != NULL)
+		if (sscanf(line, "Tgid: %d", &process) != 1)
+			process = 0;
+	fclose(f);
+	return process;
+}
+
+static bool process_gone(pid_t process)
+{
+	return process > 0 && kill(process, 0) != 0 && errno == ESRCH;
 }
 
 /* Lock held. */
@@ -58,33 +97,97 @@ static void held_remove(struct volume *v, struct held *h)
 	h->next = NULL;
 }
 
-struct held *held_keep(struct volume *v, struct held *h)
+/* Those that nobody can want any more: their time is over, or their process is.  Lock held. */
+static struct held *over_take(struct volume *v, int64_t now, bool look_for_processes)
 {
-	struct held *drop = NULL, *last = NULL;
-	size_t count = 0;
+	struct held *over = NULL;
 
-	for (struct held *o = v->held; o != NULL; o = o->next)
-		if (!o->lost) {
-			count++;
-			last = o;
-			/* 0: somebody outside of our process namespace, and there are many of them. */
-			if (h->pid != 0 && o->uid == h->uid && o->pid == h->pid)
-				drop = o;
+	for (struct held **p = &v->held, *h; (h = *p) != NULL;)
+		if (!h->lost && (now - h->since >= HELD_NS || (look_for_processes && process_gone(h->process)))) {
+			*p = h->next;
+			h->next = over;
+			over = h;
+		} else {
+			p = &h->next;
 		}
-	if (drop == NULL && count >= HELD_MAX)
-		drop = last;
-	if (drop != NULL)
-		held_remove(v, drop);
+	return over;
+}
+
+/* 0: it fits; 1: it does not now.  One alone always fits. */
+static int room_take(struct held *h, size_t size)
+{
+	struct volume *v = h->volume;
+	struct held *over = NULL;
+
+	pthread_mutex_lock(&v->lock);
+	bool full = v->held_bytes > 0 && v->held_bytes + size > secret_room() / 2;
+	if (full)
+		over = over_take(v, call_now(), true);
+	else
+		v->held_bytes += h->size = size;
+	pthread_mutex_unlock(&v->lock);
+	list_free(over);
+	return !full ? 0 : over != NULL ? room_take(h, size) : 1;
+}
+
+static bool wait_begin(struct volume *v)
+{
+	pthread_mutex_lock(&v->lock);
+	bool may = v->held_waiters < WAITERS_MAX;
+	v->held_waiters += may;
+	pthread_mutex_unlock(&v->lock);
+	return may;
+}
+
+static void wait_end(struct volume *v)
+{
+	pthread_mutex_lock(&v->lock);
+	v->held_waiters--;
+	pthread_mutex_unlock(&v->lock);
+}
+
+int held_fill(struct held *h, const struct call *c, struct secret *value, struct error *err)
+{
+	int r = room_take(h, value->cap), slept = 0;
+
+	if (r != 0 && wait_begin(h->volume)) {
+		while (r != 0 && slept == 0) {
+			slept = call_sleep(c, ROOM_PAUSE_NS, true);
+			r = room_take(h, value->cap);
+		}
+		wait_end(h->volume);
+	}
+	if (r != 0)
+		return slept == -ECANCELED ? error_set(err, ECANCELED, "interrupted: nothing was removed") :
+			error_set(err, EBUSY, "so much was removed just before that its values fill the memory in which they are kept "
+			          "for %d s: nothing was removed, try again", (int)(HELD_NS / SECOND_NS));
+	secret_move(&h->value, value);
+	h->process = process_of(h->pid);
+	return 0;
+}
+
+void held_keep(struct volume *v, struct held *h)
+{
+	struct held *older = NULL;
+
+	pthread_mutex_lock(&v->lock);
+	for (struct held *o = v->held; o != NULL && older == NULL; o = o->next)
+		if (!o->lost && strcmp(o->name, h->name) == 0)
+			older = o;
+	if (older != NULL)
+		held_remove(v, older);
+	h->since = call_now();
 	h->next = v->held;
 	v->held = h;
-	return drop;
+	pthread_mutex_unlock(&v->lock);
+	held_free(older);
 }
 
 struct held *held_take(struct volume *v, const char *name, uid_t uid, pid_t pid)
 {
 	for (struct held *h = v->held; h != NULL; h = h->next)
-		if (!h->lost && h->uid == uid && h->pid == pid && strcmp(h->name, name) == 0 &&
-		    call_now() - h->since < HELD_NS) {
+		if (!h->lost && h->uid == uid && strcmp(h->name, name) == 0 && call_now() - h->since < HELD_NS &&
+		    (h->pid == pid || (h->process != 0 && h->process == process_of(pid)))) {
 			held_remove(v, h);
 			return h;
 		}
@@ -177,6 +280,12 @@ void held_restore(struct volume *v, struct held *h)
 	restore_start(v, h);
 }
 
+void held_restore_value(struct volume *v, struct held *h, struct secret *value)
+{
+	secret_move(&h->value, value);
+	held_restore(v, h);
+}
+
 void held_restore_now(struct volume *v, struct held *h)
 {
 	struct error err = ERROR_INIT;
@@ -198,20 +307,17 @@ void held_restore_now(struct volume *v, struct held *h)
 
 void held_tick(struct volume *v, int64_t now)
 {
-	struct held *due = NULL, *old = NULL;
+	struct held *due = NULL;
 
 	pthread_mutex_lock(&v->lock);
-	for (struct held *h = v->held; h != NULL; h = h->next)
-		if (h->lost && !h->busy && now - h->tried >= AGAIN_NS && due == NULL)
+	struct held *over = over_take(v, now, false);
+	for (struct held *h = v->held; h != NULL && due == NULL; h = h->next)
+		if (h->lost && !h->busy && now - h->tried >= AGAIN_NS)
 			due = h;
-		else if (!h->lost && now - h->since >= HELD_NS && old == NULL)
-			old = h;
 	if (due != NULL)
 		due->busy = true;
-	if (old != NULL)
-		held_remove(v, old);
 	pthread_mutex_unlock(&v->lock);
-	held_free(old);
+	list_free(over);
 	if (due != NULL)
 		restore_start(v, due);
 }
@@ -234,10 +340,6 @@ void held_last_try(struct volume *v)
 
 void held_free_all(struct volume *v)
 {
-	while (v->held != NULL) {
-		struct held *h = v->held;
-
-		v->held = h->next;
-		held_free(h);
-	}
+	list_free(v->held);
+	v->held = NULL;
 }

@@ -11,13 +11,21 @@
 /* How long after the removal its process may still begin to write the key anew. */
 #define HELD_NS (INT64_C(10) * SECOND_NS)
 
-/* Takes the value over.  NULL: no memory. */
-struct held *held_new(struct volume *v, const char *name, struct secret *value, uid_t uid, pid_t pid);
-void held_free(struct held *h);               /* wipes; accepts NULL */
-/* Remember it, instead of what the same process removed before.  Lock held; returns what is to be freed without it. */
-struct held *held_keep(struct volume *v, struct held *h);
+/* Why such a process is refused without overwrite: it replaces the key. */
+#define HELD_REASON "the same process removed the key just before, and replacing keys needs -o overwrite"
+
+/* Without a value yet, so that nothing can fail once it is needed.  pid may be of a thread.  NULL: no memory. */
+struct held *held_new(struct volume *v, const char *name, uid_t uid, pid_t pid);
+/* Before the removal: take the value over as soon as there is room for it, which half of the locked memory is for all
+ * of them.  -EBUSY: there is none by the deadline; -ECANCELED. */
+int held_fill(struct held *h, const struct call *c, struct secret *value, struct error *err);
+void held_free(struct held *h);               /* wipes; accepts NULL; no lock held */
+/* After the removal: remember it.  No lock held. */
+void held_keep(struct volume *v, struct held *h);
 /* The one that this process removed just before, taken out of the list; NULL.  Lock held. */
 struct held *held_take(struct volume *v, const char *name, uid_t uid, pid_t pid);
+/* A replace has lost the key: as held_restore(), with a value that is taken over here.  h may not be NULL. */
+void held_restore_value(struct volume *v, struct held *h, struct secret *value);
 /* Put the key back in the background, again and again until it is there; takes h over; accepts NULL.  No lock held. */
 void held_restore(struct volume *v, struct held *h);
 /* The same, the first time in this thread, so that whoever hears of the failure finds the key again. */

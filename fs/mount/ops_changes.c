@@ -25,6 +25,17 @@ static int value_get(struct volume *v, const struct call *c, const char *name, s
 
 /* --- unlink ------------------------------------------------------------------------------------------------------ */
 
+/* The value is kept before the key goes.  0, or nothing may be removed. */
+static int unlink_hold(struct request *r, struct error *err)
+{
+	if (r->value.len == 0)
+		return 0;
+	r->held = held_new(r->volume, r->name, r->uid, r->pid);
+	if (r->held == NULL)
+		return error_set(err, ENOMEM, "no memory to keep its value for a moment: nothing was removed");
+	return held_fill(r->held, &r->call, &r->value, err);
+}
+
 /* The value is read first, for held.c.  One that cannot be read because it is damaged may be removed all the same. */
 static int unlink_work(struct request *r, struct error *err)
 {
@@ -33,6 +44,8 @@ static int unlink_work(struct request *r, struct error *err)
 
 	if (result == -EBADMSG || result == -EFBIG || result == -EACCES)
 		result = 0;
+	if (result == 0)
+		result = unlink_hold(r, err);
 	if (result != 0)
 		return result;
 	int64_t began = volume_call_begin(v);
@@ -64,17 +77,16 @@ static void node_removed(struct volume *v, const char *name)
 static void unlink_finish(struct request *r, int result, struct error *err)
 {
 	struct volume *v = r->volume;
-	struct held *h = result == 0 && r->value.len > 0 ? held_new(v, r->name, &r->value, r->uid, r->pid) : NULL;
-	struct held *drop = NULL;
 
 	pthread_mutex_lock(&v->lock);
 	if (result == 0 || result == -ENOENT)
 		node_removed(v, r->name);
 	v->counts.removes += result == 0;
-	if (h != NULL)
-		drop = held_keep(v, h);
 	pthread_mutex_unlock(&v->lock);
-	held_free(drop);
+	if (result == 0 && r->held != NULL)
+		held_keep(v, r->held);
+	else
+		held_free(r->held);
 	volume_log(v, "remove", r->name, r->uid, r->pid, result, result == 0 ? "removed" : err->text);
 	if (result == 0)
 		request_name_changed(r, r->name);
@@ -162,8 +174,12 @@ static int rename_work(struct request *r, struct error *err)
 	if (result == 0 || result == -ENOENT)
 		result = commit_value(v, &r->call, r->new_name, r->found, &r->value, &value, err);
 	r->entry.size = (int64_t)value.len;
-	if (result == 0)
+	if (result == 0) {
 		secret_move(&r->value, &value);
+	} else {
+		held_restore_now(v, r->held);
+		r->held = NULL;
+	}
 	return result;
 }
 
@@ -199,6 +215,11 @@ static void rename_finish(struct request *r, int result, struct error *err)
 	struct volume *v = r->volume;
 	char text[64];
 
+	/* Not begun at all, or done. */
+	if (result != 0)
+		held_restore(v, r->held);
+	else
+		held_free(r->held);
 	pthread_mutex_lock(&v->lock);
 	r->staged->committing = false;
 	int renamed = result == 0 ? node_renamed(v, r) : 0;
@@ -245,19 +266,23 @@ static int rename_check(struct volume *v, const struct node *target, const char 
 	return 0;
 }
 
-static void rename_commit(fuse_req_t req, struct volume *v, struct node *n, const char *new_name, bool exists)
+/* held: the key of that name that the same process removed just before; NULL. */
+static void rename_commit(fuse_req_t req, struct volume *v, struct node *n, const char *new_name, bool exists,
+                          struct held *held)
 {
 	char *copy = strdup(new_name);
 	struct request *r = copy != NULL ? request_new(req, v, n->name, rename_work, rename_finish) : NULL;
 
 	if (r == NULL) {
 		pthread_mutex_unlock(&v->lock);
+		held_restore(v, held);
 		if (copy == NULL)
 			fuse_reply_err(req, ENOMEM);
 		free(copy);
 		return;
 	}
 	r->new_name = copy;
+	r->held = held;
 	r->node = n;
 	n->opens++;
 	r->staged = n->staged;
@@ -315,11 +340,16 @@ static void rename_node(fuse_req_t req, struct volume *v, struct node *n, const 
 		return;
 	}
 	int r = rename_check(v, target, new_name, flags, &err);
+	bool exists = target != NULL && target->stored;
+	struct held *held = r == 0 && !exists ? held_take(v, new_name, fuse_req_ctx(req)->uid, fuse_req_ctx(req)->pid) : NULL;
+	if (held != NULL && !v->options->overwrite)
+		r = error_set(&err, EPERM, HELD_REASON);
 	if (r == 0) {
-		rename_commit(req, v, n, new_name, target != NULL && target->stored);
+		rename_commit(req, v, n, new_name, exists, held);
 		return;
 	}
 	pthread_mutex_unlock(&v->lock);
+	held_restore(v, held);
 	ops_refuse(req, v, "rename", new_name, -r, err.text);
 }
 

@@ -301,7 +301,7 @@ static void creation_begin(struct session *s, struct volume *v, const char *name
 	}
 	if (held != NULL && !v->options->overwrite) {
 		ret->code = EPERM;
-		ret->reason = "the same process removed the key just before, and replacing keys needs -o overwrite";
+		ret->reason = HELD_REASON;
 		ret->refused = held;
 		return;
 	}

@@ -65,6 +65,8 @@ struct volume {
 	unsigned changing;            /* of these, changes of the store */
 	struct staged *staged;
 	struct held *held;
+	size_t held_bytes;            /* of removed keys that are kept for a moment */
+	unsigned held_waiters;        /* who waits for room there */
 	unsigned lost;                /* keys that could not be put back yet */
 	bool stopping;
 	_Atomic int64_t stop_by;      /* monotonic: no call of a mount that ends lasts longer; 0: it does not end */

@@ -6,6 +6,7 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -110,6 +111,104 @@ def test_a_good_replacement_with_both_options_replaces(mount, store, keys, tmp, 
         subprocess.run(replacement(tool, tmp, m, value), check=True)
         assert (m / "k").read_bytes() == value
     assert a.all() == {"k": value}
+
+
+def rename_over(m, name, value):
+    """As programs do that remove first, and write under a temporary name."""
+    os.unlink(m / name)
+    (m / ".new").write_bytes(value)
+    os.rename(m / ".new", m / name)
+
+
+@pytest.mark.parametrize("options,value,code", [("delete", "good", errno.EPERM), ("overwrite,delete", "bad", errno.EINVAL)])
+def test_a_rename_in_place_of_a_key_that_was_removed_for_it_puts_the_key_back_if_it_is_refused(
+        mount, store, keys, wait_until, options, value, code):
+    a = store("a", {"k": keys.a()})
+    before = a.all()
+    with mount(a.config, "-o", options) as m:
+        with refused(code):
+            rename_over(m, "k", keys.a() if value == "good" else keys.damaged()["truncated"])
+        m.wait_log("restore k: the old value is back")
+        wait_until(lambda: a.all() == before and (m / "k").read_bytes() == before["k"], "the old key")
+
+
+def test_a_rename_in_place_of_a_key_that_was_removed_for_it_stores_the_new_one(mount, store, keys):
+    a, value = store("a", {"k": keys.a()}), keys.a()
+    with mount(a.config, "-o", "overwrite,delete") as m:
+        rename_over(m, "k", value)
+        assert a.all() == {"k": value} and (m / "k").read_bytes() == value
+
+
+def test_a_failed_rename_in_place_of_a_key_that_was_removed_for_it_puts_the_key_back_before_it_is_heard(faulty, store, keys):
+    a = store("a", {"k": keys.a()})
+    before = a.all()
+    with faulty(a, "*:create:k:fail=EHOSTUNREACH:x1", "-o", "overwrite,delete") as m:
+        with refused(errno.EIO):
+            rename_over(m, "k", keys.a())
+        assert a.all() == before and (m / "k").read_bytes() == before["k"]
+
+
+def test_every_key_that_a_process_removed_comes_back_however_many_they_were(mount, store, keys):
+    a = store("a", keys.many(300))
+    before = a.all()
+    with mount(a.config, "-o", "overwrite,delete") as m:
+        for name in before:
+            os.unlink(m / name)
+        for name in before:
+            with refused(errno.EINVAL):
+                (m / name).write_bytes(keys.damaged()["truncated"])
+        assert a.all() == before
+
+
+def test_a_program_of_several_threads_removes_in_one_and_writes_in_another(mount, store, keys):
+    a = store("a", {"k": keys.a()})
+    before = a.all()
+    with mount(a.config, "-o", "overwrite,delete") as m:
+        remover = threading.Thread(target=os.unlink, args=[m / "k"])
+        remover.start()
+        remover.join()
+        assert a.all() == {}
+        with refused(errno.EINVAL):
+            (m / "k").write_bytes(keys.damaged()["truncated"])
+        assert a.all() == before
+
+
+SMALL_MEMORY = ["prlimit", f"--memlock={128 * 1024}"]
+
+
+def remove_until_refused(m, names):
+    """How many went; the next one was refused, being EBUSY."""
+    for count, name in enumerate(names):
+        try:
+            os.unlink(m / name)
+        except OSError as e:
+            assert e.errno == errno.EBUSY
+            return count
+    raise AssertionError(f"all {len(names)} were removed")
+
+
+def test_a_removal_is_refused_where_the_memory_for_old_values_is_full_and_nothing_held_is_forgotten(
+        mount, store, keys, programs):
+    a = store("a", keys.many(600))
+    before, names = a.all(), a.names()
+    with mount(a.config, "-o", "overwrite,delete,timeout=1", command=[*SMALL_MEMORY, programs.kesfs]) as m:
+        count = remove_until_refused(m, names)
+        assert count > 32 and a.names() == names[count:]
+        m.wait_log(f"remove {names[count]}: EBUSY: so much was removed just before")
+        for name in names[:count]:
+            with refused(errno.EINVAL):
+                (m / name).write_bytes(keys.damaged()["truncated"])
+        assert a.all() == before
+
+
+def test_what_was_removed_by_a_process_that_is_over_takes_no_room(mount, store, keys, programs):
+    a = store("a", keys.many(600))
+    names = a.names()
+    with mount(a.config, "-o", "overwrite,delete,timeout=1", command=[*SMALL_MEMORY, programs.kesfs]) as m:
+        done = subprocess.run([sys.executable, "-c", "import os, sys\nfor path in sys.argv[1:]: os.unlink(path)",
+                               *[m / name for name in names]], capture_output=True, text=True, check=False)
+        assert "Device or resource busy" in done.stderr
+        assert remove_until_refused(m, a.names()) > 32
 
 
 def test_processes_that_the_mount_cannot_tell_apart_do_not_lose_each_others_keys(mount, store, keys, programs):
