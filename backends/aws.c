@@ -12,7 +12,10 @@
 #include "backends/aws_parts.h"
 #include "backends/config.h"
 
-enum { VALUE_MAX = 65536, NAME_MAX_AWS = 512, RECOVERY_DEFAULT = 30 };
+enum {
+	VALUE_MAX = 65536, NAME_MAX_AWS = 512, RECOVERY_DEFAULT = 30,
+	IN_FLIGHT = 256,              /* what overloads AWS is not what is in flight, but more than its quotas a second */
+};
 #define METADATA_CONNECT_NS INT64_C(1000000000)
 
 /* ---- the section of the configuration file ---- */
@@ -82,9 +85,9 @@ static bool is_real(const struct backend *b)
 static int engines_open(struct backend *b, const struct config_map *cfg, const struct backend_options *o, struct error *err)
 {
 	/* What is not AWS may have other quotas or none: it is asked as fast as it answers until it says "slow down". */
-	const struct http_options service = { .label = "aws", .ca = config_text(cfg, "tls.ca"), .in_flight = o->in_flight,
-	                                      .per_second = o->per_second, .paces = aws_paces, .pace_count = AWS_PACES,
-	                                      .paced_at_once = is_real(b) };
+	const struct http_options service = { .label = "aws", .ca = config_text(cfg, "tls.ca"), .per_second = o->per_second,
+	                                      .in_flight = o->in_flight != 0 ? o->in_flight : IN_FLIGHT,
+	                                      .paces = aws_paces, .pace_count = AWS_PACES, .paced_at_once = is_real(b) };
 	const struct http_options sts = { .label = "aws" };
 	const struct http_options metadata = { .label = "aws", .direct = true, .connect_ns = METADATA_CONNECT_NS };
 	int r = http_open(&service, &b->http, err);
@@ -107,6 +110,7 @@ static void aws_close(struct backend *b)
 	http_close(l->metadata);
 	secret_wipe(&l->secret);
 	secret_wipe(&l->token);
+	pthread_mutex_destroy(&b->lock);
 	char *texts[] = { l->id, l->profile, l->role_arn, l->external_id, l->region, b->url, b->host, b->region, b->kmskey };
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		free(texts[i]);
@@ -119,6 +123,7 @@ static int aws_open(const struct config_map *cfg, const struct backend_options *
 
 	if (b == NULL)
 		return error_set(err, ENOMEM, "aws: no memory");
+	pthread_mutex_init(&b->lock, NULL);
 	b->recovery_days = o->recovery_days == 0 ? RECOVERY_DEFAULT : o->recovery_days < 0 ? 0 : o->recovery_days;
 	int r = endpoint_open(b, cfg, err);
 	if (r == 0)
@@ -139,47 +144,63 @@ static int aws_open(const struct config_map *cfg, const struct backend_options *
 	return 0;
 }
 
-static bool none(const struct backend_entry *e, void *arg)
+/* A listing of one secret: proves who we are, and the ARN of any secret names the account:
+ * arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME.  Remembered, so that it is asked once. */
+static int look(struct backend *b, const struct call *c, const char *doing, struct error *err)
 {
-	return false;
+	SECRET(body);
+	HTTP_REPLY(reply);
+	AUTO_JSON(json);
+	const struct aws_ask ask = { .operation = "ListSecrets", .body = &body, .doing = doing };
+	int r = secret_append_text(&body, "{\"MaxResults\":1}");
+
+	if (r != 0)
+		return error_set(err, -r, "aws: no memory to look who we are");
+	r = aws_ask(b, c, &ask, &reply, err);
+	if (r == 0)
+		r = aws_json(b, &ask, &reply, &json, err);
+	if (r != 0)
+		return r;
+	const char *arn = json_text(json_first(json_at(json, "SecretList")), "ARN");
+	for (int colons = 0; arn != NULL && *arn != '\0' && colons < 4; arn++)
+		colons += *arn == ':';
+	pthread_mutex_lock(&b->lock);
+	b->looked = true;
+	if (arn != NULL)
+		snprintf(b->account, sizeof b->account, "%.*s", (int)strcspn(arn, ":"), arn);
+	pthread_mutex_unlock(&b->lock);
+	return 0;
 }
 
-/* A listing of one page proves who we are; where listing is not allowed, a name that cannot exist does. */
+static bool looked(struct backend *b, char account[static 32])
+{
+	pthread_mutex_lock(&b->lock);
+	bool yes = b->looked;
+	memcpy(account, b->account, sizeof b->account);
+	pthread_mutex_unlock(&b->lock);
+	return yes;
+}
+
+/* Where listing is not allowed, reading a name that cannot exist proves who we are, too. */
 static int aws_status(struct backend *b, const struct call *c, struct error *err)
 {
-	char *cursor = NULL;
 	SECRET(nothing);
 	struct error reading = ERROR_INIT;
+	int r = look(b, c, "looking whether the store answers", err);
 
-	int r = aws_list(b, c, "kesfs-status-", &cursor, none, NULL, err);
-	free(cursor);
 	if (r != -EACCES)
 		return r;
 	int second = aws_get(b, c, "kesfs-status-does-not-exist", &nothing, &reading);
 	return second == -ENOENT || second == -EACCES || second == 0 ? 0 : r;
 }
 
-/* The ARN of any secret names the account: arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME. */
-static int account_listed(struct backend *b, const struct call *c, char *buf, size_t size, struct error *err)
+static int account_listed(struct backend *b, const struct call *c, char account[static 32], struct error *err)
 {
-	SECRET(body);
-	HTTP_REPLY(reply);
-	AUTO_JSON(json);
-	const struct aws_ask ask = { .operation = "ListSecrets", .body = &body, .doing = "looking which account this is" };
-	int r = secret_append_text(&body, "{\"MaxResults\":1}");
-
-	if (r == 0)
-		r = aws_ask(b, c, &ask, &reply, err);
-	if (r == 0)
-		r = aws_json(b, &ask, &reply, &json, err);
-	if (r != 0)
-		return r == -EACCES ? 0 : r;
-	const char *arn = json_text(json_first(json_at(json, "SecretList")), "ARN");
-	for (int colons = 0; arn != NULL && *arn != '\0' && colons < 4; arn++)
-		colons += *arn == ':';
-	if (arn != NULL)
-		snprintf(buf, size, "%.*s", (int)strcspn(arn, ":"), arn);
-	return 0;
+	if (looked(b, account))
+		return 0;
+	int r = look(b, c, "looking which account this is", err);
+	looked(b, account);
+	return r == -EACCES ? 0 : r;
 }
 
 static int account_asked(struct backend *b, const struct call *c, char *buf, size_t size, struct error *err)
@@ -200,7 +221,7 @@ static int aws_identity(struct backend *b, const struct call *c, char **ret, str
 {
 	char account[32] = "";
 	bool real = is_real(b);
-	int r = real ? account_asked(b, c, account, sizeof account, err) : account_listed(b, c, account, sizeof account, err);
+	int r = real ? account_asked(b, c, account, sizeof account, err) : account_listed(b, c, account, err);
 
 	if (r != 0)
 		return r;
@@ -213,10 +234,9 @@ static int aws_probe(struct backend *b, const struct call *c, void (*say)(bool m
 {
 	struct error why = ERROR_INIT;
 	SECRET(nothing);
-	char *cursor = NULL;
+	char account[32];
 
-	int r = aws_list(b, c, "kesfs-probe-", &cursor, none, NULL, &why);
-	free(cursor);
+	int r = looked(b, account) ? 0 : look(b, c, "listing the secrets", &why);
 	if (r != 0 && r != -EACCES)
 		return error_set(err, why.code, "%s", why.text);
 	say(r == 0, "list", r == 0 ? "secretsmanager:ListSecrets is allowed" : why.text, arg);

@@ -4,6 +4,7 @@
 #ifndef KESFS_BACKENDS_AWS_PARTS_H
 #define KESFS_BACKENDS_AWS_PARTS_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "backends/backend.h"
@@ -63,6 +64,9 @@ struct backend {
 	_Atomic int64_t skew;         /* seconds that the service's clock is ahead of ours */
 	_Atomic(const char *) from;   /* which step of the chain gave the credentials */
 	atomic_llong expires;         /* of them; 0: not known */
+	pthread_mutex_t lock;         /* of what follows */
+	bool looked;                  /* a listing was allowed; account says whose secrets they are, "" if there are none */
+	char account[32];
 };
 
 extern const struct token_ops aws_token_ops;

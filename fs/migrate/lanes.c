@@ -17,7 +17,7 @@
 #include "fs/pool.h"
 
 enum {
-	LANES_NETWORK = 128, LANES_MIN = 4, LANE_MEMORY = 16 * 1024, LANES_LOCAL_MAX = 32,
+	LANES_NETWORK = 256, LANES_MIN = 4, LANE_MEMORY = 16 * 1024, LANES_LOCAL_MAX = 32,
 	BATCH_LOCAL = 32,             /* items taken at once: fewer touches of the shared cursor */
 };
 static const int64_t TICK_FIRST = 4000000, TICK_MAX = 100000000;
