@@ -339,28 +339,25 @@ static int read_refused(struct backend *b, const struct call *c, const struct se
 	return r;
 }
 
-int vault_prove(struct backend *b, const struct call *c, struct error *err)
+int vault_prove(struct backend *b, const struct call *c, uint64_t since, struct error *err)
 {
 	for (bool fresh = false;; fresh = true) {
 		SECRET(token);
-		struct token_state before;
 		uint64_t generation = 0;
 		int life;
-		bool refused = false;
+		bool refused = false, fixed = b->login.kind == VAULT_LOGIN_TOKEN;
 
-		token_state(b->token, &before);
 		int r = token_get(b->token, c, &token, &generation, err);
-		if (r != 0 || blind(b, generation, false))
+		/* A login that has just worked is proof enough.  A token from the file was not shown to anybody yet, and what
+		 * others could not find out about it proves nothing. */
+		if (r != 0 || (!fixed && (generation != since || blind(b, generation, false))))
 			return r;
-		/* A login that has just worked is proof enough; a token from the file was not shown to anybody yet. */
-		if (b->login.kind != VAULT_LOGIN_TOKEN && generation != before.generation)
-			return 0;
 		r = life_share(b, c, &token, generation, &life, err);
 		if (r == 0 && life == LIFE_UNKNOWN)
 			r = read_refused(b, c, &token, &refused, err);
 		if (r != 0 || life == LIFE_ALIVE || (life == LIFE_UNKNOWN && !refused))
 			return r;
-		if (fresh && life == LIFE_UNKNOWN && b->login.kind != VAULT_LOGIN_TOKEN) {
+		if (fresh && life == LIFE_UNKNOWN && !fixed) {
 			blind(b, generation, true);       /* the login itself was the proof */
 			return 0;
 		}

@@ -42,6 +42,15 @@ struct vault_doubt {
 	int64_t blind_until;          /* ... so that until then a 403 means the policy */
 };
 
+/* A question of which one answer serves all callers. */
+struct vault_once {
+	atomic_bool known;
+	pthread_mutex_t lock;         /* guards the rest */
+	pthread_cond_t news;
+	bool asking;
+	uint64_t ended;
+};
+
 struct backend {
 	struct http *http;
 	struct token *token;
@@ -54,8 +63,10 @@ struct backend {
 	char *transit, *transit_key;  /* NULL: values are not wrapped */
 	struct vault_doubt doubt;
 
-	atomic_bool sealed, transit_checked;
-	atomic_bool checked;          /* the engine is there, and of the right kind and version */
+	struct vault_once engine_known;       /* the engine is there, and of the right kind and version */
+	struct vault_once transit_known;      /* the key is there, or it may not be asked */
+
+	atomic_bool sealed;
 	atomic_bool barred;           /* the login may not even ask for the engine */
 	atomic_bool unproved;         /* a fixed token whose policy does not let us see whether it is still good */
 	atomic_llong token_expires;   /* seconds since 1970; 0: not known, or never */
@@ -95,6 +106,13 @@ int vault_json(struct backend *b, const struct vault_ask *a, const struct http_r
 /* "kv/data/kes/NAME", malloc'd; NULL: no memory. */
 char *vault_path(const char *folder, const char *name);
 
+/* vault_once.c: *ret_ask false means that it is known.  If true, the caller asks, and tells the others whether it is
+ * known now. */
+void vault_once_init(struct vault_once *o);
+void vault_once_destroy(struct vault_once *o);
+int vault_once_begin(struct vault_once *o, const struct call *c, bool *ret_ask, struct error *err);
+void vault_once_end(struct vault_once *o, bool known);
+
 /* vault_error.c */
 int vault_classify(struct backend *b, const struct vault_ask *a, const struct http_reply *reply, struct error *err);
 /* What an answer means for a repetition (http_request.judge). */
@@ -108,8 +126,8 @@ extern const struct token_ops vault_token_ops;
  * -EKEYREJECTED: the token is dead, or may be; fresh: it was just logged in, so this is not said twice. */
 int vault_doubt_token(struct backend *b, const struct call *c, const struct secret *token, uint64_t generation,
                       bool fresh, struct error *err);
-/* Prove that the login works. */
-int vault_prove(struct backend *b, const struct call *c, struct error *err);
+/* Prove that the login works, if it is not newer than the token of that generation. */
+int vault_prove(struct backend *b, const struct call *c, uint64_t since, struct error *err);
 
 /* vault_kv.c */
 int vault_get(struct backend *b, const struct call *c, const char *name, struct secret *out, struct error *err);

@@ -70,12 +70,9 @@ static int mount_ask(struct backend *b, const struct call *c, struct json **ret,
 	return r != 0 ? r : vault_json(b, &ask, &reply, ret, err);
 }
 
-static int engine_check(struct backend *b, const struct call *c, struct error *err)
+static int engine_ask(struct backend *b, const struct call *c, struct error *err)
 {
 	AUTO_JSON(json);
-
-	if (atomic_load(&b->checked))
-		return 0;
 	int r = mount_ask(b, c, &json, err);
 	atomic_store(&b->barred, r == -EACCES);
 	if (r != 0)
@@ -90,16 +87,30 @@ static int engine_check(struct backend *b, const struct call *c, struct error *e
 		return error_set(err, EINVAL, "vault: the KV engine at %s/ is version %s, and the configuration says %s: set "
 		                 "keystore.vault.version to v%s", b->engine, v2 ? "2" : "1",
 		                 b->v2 ? "v2" : "v1, or nothing, which means v1", v2 ? "2" : "1");
-	atomic_store(&b->checked, true);
 	return 0;
+}
+
+/* status() and probe() may ask at once. */
+static int engine_check(struct backend *b, const struct call *c, struct error *err)
+{
+	bool ask;
+	int r = vault_once_begin(&b->engine_known, c, &ask, err);
+
+	if (r != 0 || !ask)
+		return r;
+	r = engine_ask(b, c, err);
+	vault_once_end(&b->engine_known, r == 0 && !atomic_load(&b->barred));
+	return r;
 }
 
 int vault_status(struct backend *b, const struct call *c, struct error *err)
 {
-	int r = health(b, c, err);
+	struct token_state before;
 
+	token_state(b->token, &before);
+	int r = health(b, c, err);
 	if (r == 0)
-		r = vault_prove(b, c, err);
+		r = vault_prove(b, c, before.generation, err);
 	return r != 0 ? r : engine_check(b, c, err);
 }
 
@@ -212,6 +223,16 @@ static void permission_say(const struct permission *p, bool may, const struct sa
 	s->say(may, may || p->perhaps == NULL ? p->what : p->perhaps, sentence, s->arg);
 }
 
+static void barred_say(struct backend *b, const struct saying *s)
+{
+	char sentence[600];
+
+	snprintf(sentence, sizeof sentence, "there is no engine at %s/, or the login has no rights at all in it: the policy "
+	         "needs 'read' on %s/*, and more to write", b->engine, b->data);
+	s->say(false, "read", sentence, s->arg);
+	s->say(false, "create", sentence, s->arg);
+}
+
 static int permissions_say(struct backend *b, const struct call *c, const struct saying *s, struct error *err)
 {
 	const char *engine = b->transit_key != NULL ? b->transit : "", *key = b->transit_key != NULL ? b->transit_key : "";
@@ -221,6 +242,7 @@ static int permissions_say(struct backend *b, const struct call *c, const struct
 	AUTO_TEXT(encrypt);
 	AUTO_TEXT(decrypt);
 	AUTO_JSON(json);
+	struct error why = ERROR_INIT;
 
 	folder = vault_path(b->metadata, "");
 	any = vault_path(b->data, "*");
@@ -241,7 +263,12 @@ static int permissions_say(struct backend *b, const struct call *c, const struct
 	};
 	size_t count = sizeof permissions / sizeof *permissions - (b->transit_key != NULL ? 0 : 2);
 	int r = capabilities(b, c, paths, b->transit_key != NULL ? 5 : 3, &json, err);
-	if (r == -EACCES)
+	/* Of a wrong engine permissions tell nothing, but they are asked for first: status() may be asking for it. */
+	if (engine_check(b, c, &why) != 0)
+		return error_set(err, why.code, "%s", why.text);
+	if (atomic_load(&b->barred))
+		barred_say(b, s);
+	if (r == -EACCES || atomic_load(&b->barred))
 		return 0;                     /* nothing can be told without writing */
 	for (size_t i = 0; r == 0 && i < count; i++)
 		permission_say(&permissions[i], granted(json, permissions[i].path, permissions[i].capability), s);
@@ -252,14 +279,9 @@ int vault_probe(struct backend *b, const struct call *c,
                 void (*say)(bool may, const char *what, const char *sentence, void *arg), void *arg, struct error *err)
 {
 	const struct saying s = { say, arg };
-	char sentence[600];
-	int r = atomic_load(&b->barred) ? 0 : engine_check(b, c, err);
 
-	if (r != 0 || !atomic_load(&b->barred))
-		return r != 0 ? r : permissions_say(b, c, &s, err);
-	snprintf(sentence, sizeof sentence, "there is no engine at %s/, or the login has no rights at all in it: the policy "
-	         "needs 'read' on %s/*, and more to write", b->engine, b->data);
-	say(false, "read", sentence, arg);
-	say(false, "create", sentence, arg);
+	if (!atomic_load(&b->barred))
+		return permissions_say(b, c, &s, err);
+	barred_say(b, &s);
 	return 0;
 }

@@ -43,15 +43,11 @@ static int refused(struct backend *b, const struct vault_ask *a, const struct ht
 	                 a->name, b->transit_key, said);
 }
 
-/* Encrypting with a token that may create would make a missing transit key, and nobody would know why the KES server
- * cannot read.  Whether it is there can often be asked; once is enough. */
-static int key_check(struct backend *b, const struct call *c, const char *name, struct error *err)
+static int key_ask(struct backend *b, const struct call *c, const char *name, struct error *err)
 {
 	HTTP_REPLY(reply);
 	AUTO_TEXT(path);
 
-	if (atomic_load(&b->transit_checked))
-		return 0;
 	path = transit_path(b, "keys");
 	if (path == NULL)
 		return error_set(err, ENOMEM, "vault: no memory");
@@ -62,10 +58,21 @@ static int key_check(struct backend *b, const struct call *c, const char *name, 
 	if (r == -ENOENT)
 		return error_set(err, EPROTO, "vault: wrapping key '%s': there is no transit key '%s' in %s: make it, or correct "
 		                 "keystore.vault.transit", name, b->transit_key, b->transit);
-	if (r != 0 && r != -EACCES)
+	return r != -EACCES ? r : 0;
+}
+
+/* Encrypting with a token that may create would make a missing transit key, and nobody would know why the KES server
+ * cannot read.  Whether it is there can often be asked; once is enough. */
+static int key_check(struct backend *b, const struct call *c, const char *name, struct error *err)
+{
+	bool ask;
+	int r = vault_once_begin(&b->transit_known, c, &ask, err);
+
+	if (r != 0 || !ask)
 		return r;
-	atomic_store(&b->transit_checked, true);
-	return 0;
+	r = key_ask(b, c, name, err);
+	vault_once_end(&b->transit_known, r == 0);
+	return r;
 }
 
 static int transit_ask(struct backend *b, const struct call *c, const char *operation, const char *doing,
