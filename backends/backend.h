@@ -88,7 +88,8 @@ struct backend_ops {
 	/* What this handle can really do, once status() has succeeded: ops->caps narrowed or widened by the
 	 * configuration (KV v1 against v2).  NULL: ops->caps. */
 	unsigned (*caps_now)(struct backend *b);
-	/* Could a read succeed now?  Goes to the service and proves who we are. */
+	/* Could a read succeed now?  Goes to the service and proves who we are.  The others do not rely on it: list() and
+	 * probe() may be called before it has answered. */
 	int (*status)(struct backend *b, const struct call *c, struct error *err);
 	/* A malloc'd text that is equal for two handles exactly if they hold the same keys, whatever way each was
 	 * addressed (device and inode of a directory; cluster id, namespace, engine and prefix of a Vault).  May ask

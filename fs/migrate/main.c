@@ -13,6 +13,7 @@
 #include "fs/migrate/plan.h"
 #include "fs/migrate/report.h"
 #include "fs/migrate/run.h"
+#include "fs/migrate/sides.h"
 #include "fs/migrate/signals.h"
 
 /* A signal before the first phase: whatever waits in a call of the main thread is cancelled. */
@@ -43,7 +44,7 @@ static int run_steps(struct run *run, struct error *err)
 	signals_tell(run->signals, signal_early, run);
 	int r = selection_new(o, &run->selection, err);
 	if (r == 0)
-		r = plan_open(run, err);
+		r = sides_open(run, err);
 	if (r == 0 && o->action == ACTION_LIST)
 		return list_run(run, err);
 	if (r == 0)

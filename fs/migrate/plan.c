@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Opening the sides, the verdict over names that only the target can hold, and the comparison of what both hold. */
+ * The verdict over names that only the target can hold, and the comparison of what both hold. */
 #include "fs/migrate/plan.h"
 
 #include <errno.h>
@@ -14,96 +14,6 @@
 #include "fs/migrate/lanes.h"
 #include "fs/migrate/report.h"
 #include "fs/name.h"
-
-/* --- the sides ---------------------------------------------------------------------------------------------------- */
-
-static void warn(const char *sentence, void *arg)
-{
-	struct run *run = arg;
-
-	report_note(run->report, "warning: %s", sentence);
-}
-
-static int same_store(const struct side *a, const struct side *b, struct error *err)
-{
-	if (!a->open || !b->open || a->identity == NULL || b->identity == NULL || strcmp(a->identity, b->identity) != 0)
-		return 0;
-	return error_set(err, EINVAL, "%s and %s are the same store: '%s' and '%s' hold the same keys", a->word, b->word,
-			 a->store.where, b->store.where);
-}
-
-struct refusal {
-	const struct side *side;
-	bool list;
-	struct error *err;
-};
-
-static bool refusal_counts(const struct refusal *q, const char *what)
-{
-	static const struct { const char *what; bool read, write; } needs[] = {
-		{ "read", true, true }, { "unwrap", true, true }, { "write", false, true }, { "create", false, true },
-		{ "wrap", false, true },
-	};
-
-	if (q->list && strcmp(what, "list") == 0)
-		return true;
-	for (size_t i = 0; i < sizeof needs / sizeof *needs; i++)
-		if (strcmp(what, needs[i].what) == 0)
-			return q->side->role == ROLE_SOURCE ? needs[i].read : needs[i].write;
-	return false;
-}
-
-static void refusal_note(bool may, const char *what, const char *sentence, void *arg)
-{
-	struct refusal *q = arg;
-
-	if (!may && q->err->code == 0 && refusal_counts(q, what))
-		error_set(q->err, EACCES, "%s %s: %s", q->side->word, side_label(q->side), sentence);
-}
-
-/* What can be found out without writing about what the login may do. */
-static int side_probe(struct run *run, struct side *side, struct error *err)
-{
-	struct call call = call_in(side->timeout, &run->stop);
-	struct error refused = ERROR_INIT;
-	size_t literals;
-	struct refusal q = { .side = side, .err = &refused };
-
-	q.list = side->role != ROLE_BACKUP && selection_literals(run->selection, &literals) == NULL;
-	if (!side->open || side->absent || side->store.ops->probe == NULL)
-		return 0;
-	int r = side->store.ops->probe(side->store.handle, &call, refusal_note, &q, err);
-	if (r == 0 && refused.code != 0) {
-		*err = refused;
-		return -refused.code;
-	}
-	return r;
-}
-
-int plan_open(struct run *run, struct error *err)
-{
-	const struct migrate_options *o = &run->options;
-	bool writes = o->action == ACTION_COPY && !o->dry_run;
-	int r = side_open(&run->source, ROLE_SOURCE, o->from, o, false, &run->stop, warn, run, err);
-
-	if (r == 0 && o->to != NULL)
-		r = side_open(&run->target, ROLE_TARGET, o->to, o, writes, &run->stop, warn, run, err);
-	if (r == 0)
-		r = same_store(&run->source, &run->target, err);
-	if (r == 0 && o->backup_to != NULL)
-		r = side_open(&run->backup, ROLE_BACKUP, o->backup_to, o, writes, &run->stop, warn, run, err);
-	if (r == 0)
-		r = same_store(&run->source, &run->backup, err);
-	if (r == 0)
-		r = same_store(&run->target, &run->backup, err);
-	if (r == 0 && run->target.open && o->action == ACTION_COPY && !(run->target.caps & BACKEND_WRITE))
-		r = error_set(err, EACCES, "target %s: nothing can be written to a store of this kind", side_label(&run->target));
-	if (r == 0)
-		r = side_probe(run, &run->source, err);
-	if (r == 0 && o->action == ACTION_COPY)
-		r = side_probe(run, &run->target, err);
-	return r == 0 ? side_probe(run, &run->backup, err) : r;
-}
 
 /* --- names -------------------------------------------------------------------------------------------------------- */
 

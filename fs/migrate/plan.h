@@ -6,8 +6,6 @@
 
 #include "fs/migrate/run.h"
 
-/* Open the sides and refuse what cannot work: two times the same store, a side that does not let us. */
-int plan_open(struct run *run, struct error *err);
 /* Fill run->items, sorted, and settle what can be settled: after this, pending means "to be written", and
  * run->blocked that nothing may be.  -ENOENT: source or selection is empty. */
 int plan_make(struct run *run, struct error *err);

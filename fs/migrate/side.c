@@ -30,23 +30,8 @@ static int open_failed(struct side *s, const char *where, int r, struct error *e
 	return -err->code;
 }
 
-static int side_learn(struct side *s, struct cancel *cancel, struct error *err)
-{
-	struct call call = call_in(s->timeout, cancel);
-	int r = s->store.ops->status(s->store.handle, &call, err);
-
-	s->caps = store_caps(&s->store);
-	if (r == 0 && s->store.ops->identity != NULL)
-		r = s->store.ops->identity(s->store.handle, &call, &s->identity, err);
-	if (r == 0 && s->role == ROLE_SOURCE && !(s->caps & BACKEND_READ))
-		r = error_set(err, EINVAL, "%s never hands out a key, so nothing can be copied from it", side_label(s));
-	if (r == 0 && s->role == ROLE_BACKUP && !(s->caps & BACKEND_READ))
-		r = error_set(err, EINVAL, "%s never hands out a key, so it is no backup", side_label(s));
-	return r;
-}
-
 int side_open(struct side *s, enum role role, const char *where, const struct migrate_options *o, bool write,
-	      struct cancel *cancel, void (*warn)(const char *sentence, void *arg), void *arg, struct error *err)
+	      void (*warn)(const char *sentence, void *arg), void *arg, struct error *err)
 {
 	static const char *const words[] = { "source", "target", "backup" };
 	struct backend_options options = {
@@ -64,14 +49,28 @@ int side_open(struct side *s, enum role role, const char *where, const struct mi
 		s->caps = BACKEND_READ | BACKEND_WRITE | BACKEND_LOCAL;
 		return s->store.where != NULL ? 0 : error_set(err, ENOMEM, "no memory");
 	}
-	if (r == 0)
-		r = side_learn(s, cancel, err);
 	if (r != 0)
 		return open_failed(s, where, r, err);
+	s->caps = s->store.ops->caps;
 	/* Stores on the network keep the limit themselves, retries and logins included. */
 	if (o->tpslimit > 0 && (s->caps & BACKEND_LOCAL || s->store.mount))
 		s->pace = (int64_t)(1e9 / o->tpslimit);
 	return 0;
+}
+
+int side_learn(struct side *s, struct cancel *cancel, struct error *err)
+{
+	struct call call = call_in(s->timeout, cancel);
+	int r = s->store.ops->status(s->store.handle, &call, err);
+
+	s->caps = store_caps(&s->store);
+	if (r == 0 && s->store.ops->identity != NULL)
+		r = s->store.ops->identity(s->store.handle, &call, &s->identity, err);
+	if (r == 0 && s->role == ROLE_SOURCE && !(s->caps & BACKEND_READ))
+		r = error_set(err, EINVAL, "%s never hands out a key, so nothing can be copied from it", side_label(s));
+	if (r == 0 && s->role == ROLE_BACKUP && !(s->caps & BACKEND_READ))
+		r = error_set(err, EINVAL, "%s never hands out a key, so it is no backup", side_label(s));
+	return r != 0 ? open_failed(s, s->store.where, r, err) : 0;
 }
 
 void side_close(struct side *s)
@@ -82,6 +81,7 @@ void side_close(struct side *s)
 		free(s->store.where);
 	else
 		store_close(&s->store);
+	listing_free(&s->ahead);
 	free(s->identity);
 	pthread_mutex_destroy(&s->pace_lock);
 	*s = (struct side){ .open = false };
@@ -110,11 +110,25 @@ void side_counts(const struct side *s, struct backend_counts *ret)
 		s->store.ops->counts(s->store.handle, ret);
 }
 
+void side_list_ahead(struct side *s, struct cancel *cancel, const char *prefix)
+{
+	s->ahead_result = side_list(s, cancel, prefix, &s->ahead, &s->ahead_err);
+	s->listed = true;
+}
+
 int side_list(struct side *s, struct cancel *cancel, const char *prefix, struct listing *ret, struct error *err)
 {
 	struct call call = call_in(LIST_SECONDS, cancel);
 
 	*ret = (struct listing){ .count = 0 };
+	if (s->listed) {
+		s->listed = false;
+		if (s->ahead_result != 0)
+			*err = s->ahead_err;
+		*ret = s->ahead;
+		s->ahead = (struct listing){ .count = 0 };
+		return s->ahead_result;
+	}
 	return s->absent ? 0 : store_list(&s->store, &call, prefix, ret, err);
 }
 

@@ -23,14 +23,20 @@ struct side {
 	unsigned caps;
 	char *identity;
 	double timeout;
+	bool listed;                          /* side_list_ahead() has filled the next three */
+	struct listing ahead;
+	int ahead_result;
+	struct error ahead_err;
 	atomic_size_t reads_done, reads_refused, writes_done, writes_refused;
 	pthread_mutex_t pace_lock;
 	int64_t pace, pace_next;              /* ns between two calls, 0: no limit; when the next may start, under the lock */
 };
 
-/* Open, prove who we are, learn the identity.  The error decides the exit status: status_of_error(). */
+/* Open; nothing is sent.  The error decides the exit status: status_of_error(). */
 int side_open(struct side *s, enum role role, const char *where, const struct migrate_options *o, bool write,
-	      struct cancel *cancel, void (*warn)(const char *sentence, void *arg), void *arg, struct error *err);
+	      void (*warn)(const char *sentence, void *arg), void *arg, struct error *err);
+/* Prove who we are, learn capabilities and identity. */
+int side_learn(struct side *s, struct cancel *cancel, struct error *err);
 void side_close(struct side *s);              /* accepts the zeroed one */
 const char *side_label(const struct side *s);
 bool side_local(const struct side *s);
@@ -38,6 +44,8 @@ bool side_local(const struct side *s);
 bool side_hopeless(const struct side *s);
 void side_counts(const struct side *s, struct backend_counts *ret);
 
+/* List already; the next side_list() hands it out, or the failure. */
+void side_list_ahead(struct side *s, struct cancel *cancel, const char *prefix);
 int side_list(struct side *s, struct cancel *cancel, const char *prefix, struct listing *ret, struct error *err);
 /* As in backend.h. */
 int side_get(struct side *s, struct cancel *cancel, const char *name, struct secret *out, struct error *err);

@@ -2,6 +2,7 @@
 """A real Vault with real KES servers as judges: what KES wrote we read, what we wrote KES decrypts with."""
 import concurrent.futures
 import json
+import threading
 
 import pytest
 
@@ -163,3 +164,23 @@ def test_a_key_costs_no_more_requests_than_it_must(how, source_each, target_each
     source_asked, target_asked = (summary[side]["requests"] - summary[side]["retries"]
                                   for side in ("source_counts", "target_counts"))
     assert 0 <= source_asked - 100 * source_each <= 8 and 0 <= target_asked - 100 * target_each <= 8, done
+
+
+def test_two_round_trips_after_the_start_the_copy_begins(vault_engine, tripwire, keys, migrate):
+    """Nothing is answered before all that can be asked has been asked: a question that waits for another one's answer
+    would wait for ever."""
+    source, target = vault_engine(2).put_all(keys.many(3)), vault_engine(2)
+    wire = tripwire(source.vault.port)
+    rounds = (b"GET /v1/sys/health", b"POST /v1/auth/approle/login"), \
+             (b"GET /v1/sys/internal/ui/mounts/", b"POST /v1/sys/capabilities-self", b"GET /v1/%b/metadata/?list", )
+    met = []
+    for begins in rounds:
+        met.append(threading.Barrier(2 * len(begins), timeout=30))
+        for begin in begins:
+            for number, engine in enumerate((source, target)):
+                named = b"%b" in begin
+                wire.at(begin % engine.path.encode() if named else begin, 1 if named else number + 1, met[-1].wait)
+    migrate("--from", source.config(approle(source), endpoint=wire.endpoint),
+            "--to", target.config(approle(target), endpoint=wire.endpoint)).expect(0)
+    assert not any(barrier.broken for barrier in met) and wire.tripped == 10, wire.seen
+    assert target.all() == source.all()
