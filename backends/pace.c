@@ -73,8 +73,11 @@ void pace_throttled(struct pace *p, int64_t begun, int64_t now, int64_t after, u
 			rate_set(p, BELOW * p->known);
 		else if (quota > 0)
 			rate_set(p, quota < p->rate ? BELOW * quota : CUT * p->rate);
-		else
-			rate_set(p, (p->cut_at == INT64_MIN ? CUT : CUT_FAR) * p->rate);
+		else if (p->cut_at == INT64_MIN)
+			rate_set(p, CUT * p->rate);
+		else if (p->good > 0)
+			rate_set(p, CUT_FAR * p->rate);
+		/* Else nothing went through since the cut: the burst before it is not over yet, and the pause gets longer. */
 		p->cut_at = now;
 		p->good = 0;
 		if (after == 0)

@@ -149,6 +149,23 @@ static void a_burst_of_refusals_cuts_and_pauses_once(void **state)
 	assert_int_equal(pace_when(&p, SECOND + 30 * MS), p.paused_until);
 }
 
+static void a_refusal_before_anything_went_through_only_makes_the_pause_longer(void **state)
+{
+	struct pace p;
+
+	pace_init(&p, 50, false);
+	pace_throttled(&p, 0, SECOND, 0, 10 * MS);
+	double rate = p.rate;
+	assert_true(rate > 45);
+	pace_throttled(&p, SECOND + 10 * MS, SECOND + 30 * MS, 0, 300 * MS);
+	assert_true(p.rate >= rate);
+	assert_int_equal(p.paused_until, SECOND + 330 * MS);
+	/* One answer and a refusal again: that is far beyond the quota. */
+	pace_good(&p, SECOND + 400 * MS);
+	pace_throttled(&p, SECOND + 390 * MS, SECOND + 410 * MS, 0, 0);
+	assert_true(p.rate < 0.8 * rate);
+}
+
 static void a_pace_that_is_not_used_does_not_grow(void **state)
 {
 	struct pace p;
@@ -183,6 +200,7 @@ int main(void)
 		cmocka_unit_test(a_quota_that_is_another_is_found),
 		cmocka_unit_test(begun_without_a_pace_one_burst_is_refused_and_the_rest_is_not),
 		cmocka_unit_test(a_burst_of_refusals_cuts_and_pauses_once),
+		cmocka_unit_test(a_refusal_before_anything_went_through_only_makes_the_pause_longer),
 		cmocka_unit_test(a_pace_that_is_not_used_does_not_grow),
 		cmocka_unit_test(time_that_was_not_used_is_made_up_for_only_shortly),
 	};
