@@ -102,6 +102,12 @@ static struct held *staged_take_held(struct staged *s)
 	return h;
 }
 
+/* An fsync that was interrupted before anything was sent: programs try again, and the bytes are still there. */
+static bool commit_again(const struct request *r, int result)
+{
+	return r->open && result == -ECANCELED;
+}
+
 static int commit_work(struct request *r, struct error *err)
 {
 	struct staged *s = r->staged;
@@ -125,7 +131,7 @@ static int commit_work(struct request *r, struct error *err)
 	r->stored = result == 0;
 	if (result == 0)
 		secret_move(&s->old, &r->value);
-	else
+	else if (!commit_again(r, result))
 		held_restore_now(r->volume, staged_take_held(s));
 	return result;
 }
@@ -158,7 +164,8 @@ static void commit_refused(struct volume *v, struct staged *s, int code)
 		n->touched = call_now();
 	}
 	n->size_known = false;
-	staged_part(s, error_errno(code));
+	/* EINTR once is enough: whoever hears it tries again, for ever if he hears nothing else. */
+	staged_part(s, code == ECANCELED ? EIO : error_errno(code));
 }
 
 static void commit_log(struct request *r, int result, const struct error *err)
@@ -195,7 +202,7 @@ static void commit_finish(struct request *r, int result, struct error *err)
 		s->exists = true;
 		commit_stored(v, s->node, r->entry.size);
 		ino = s->node->lookups > 0 ? (uint64_t)(uintptr_t)s->node : 0;
-	} else if (result != 0 && !r->refused) {
+	} else if (result != 0 && !r->refused && !commit_again(r, result)) {
 		commit_refused(v, s, -result);
 	}
 	struct held *held = result == 0 ? s->held : NULL;
@@ -208,7 +215,7 @@ static void commit_finish(struct request *r, int result, struct error *err)
 
 	held_free(held);
 	commit_log(r, result, err);
-	if (result != 0 && !r->refused)
+	if (result != 0 && !r->refused && !commit_again(r, result))
 		staged_wipe(s);
 	if (ino != 0)
 		fuse_lowlevel_notify_inval_inode(v->fuse, ino, -1, 0);
@@ -237,7 +244,7 @@ static void commit_enqueue(struct request *r)
 		request_resume(r);
 }
 
-void commit_start(fuse_req_t req, struct staged *s)
+void commit_start(fuse_req_t req, struct staged *s, bool open)
 {
 	struct volume *v = s->volume;
 
@@ -249,6 +256,7 @@ void commit_start(fuse_req_t req, struct staged *s)
 	}
 	r->staged = s;
 	r->change = true;
+	r->open = open;
 	if (req == NULL) {
 		r->uid = s->uid;
 		r->pid = s->pid;

@@ -14,8 +14,9 @@ int commit_check(const struct volume *v, const char *name, const struct secret *
 int commit_value(struct volume *v, const struct call *c, const char *name, bool exists, struct secret *old,
                  const struct secret *value, struct error *err);
 /* Commit what is staged and answer req (NULL: nobody is told, it was the last close).  Commits of one file follow one
- * another.  No lock held. */
-void commit_start(fuse_req_t req, struct staged *s);
+ * another.  open: the file stays open, and whoever is interrupted may ask again, so that its bytes are kept then.  No
+ * lock held. */
+void commit_start(fuse_req_t req, struct staged *s, bool open);
 /* The node of a key that we have just stored.  Lock held. */
 void commit_stored(struct volume *v, struct node *n, int64_t size);
 

@@ -114,23 +114,19 @@ static void empty_finish(struct request *r, int result, struct error *err)
 
 	pthread_mutex_lock(&v->lock);
 	bool final = result == 0 && empty_is_final(r), existed = s->exists;
-	bool store = final && v->options->raw && !existed && s->held == NULL;
-	if (final && !store) {
+	if (final) {
 		held = s->held;
 		s->held = NULL;
 		staged_part(s, EINVAL);
 	}
 	pthread_mutex_unlock(&v->lock);
-	if (final && !store) {
+	if (final) {
 		held_restore_now(v, held);
 		result = error_set(err, EINVAL, "the file was closed without data: %s",
 		                   existed || held != NULL ? "the key stays as it was" : "nothing was stored");
 		volume_log(v, existed ? "replace" : "create", r->name, r->uid, r->pid, result, err->text);
 	}
-	if (store && request_claim(r))
-		commit_start(r->req, s);
-	else if (!store)
-		request_answer(r, result);
+	request_answer(r, result);
 	staged_unref(s);
 }
 
@@ -190,7 +186,7 @@ void handle_flush(fuse_req_t req, struct handle *h, uint64_t owner)
 	int refused = s->refused;
 	pthread_mutex_unlock(&s->volume->lock);
 	if (kind == FLUSH_COMMIT)
-		commit_start(req, s);
+		commit_start(req, s, false);
 	else if (kind == FLUSH_EMPTY)
 		flush_empty(req, h, owner);
 	else
@@ -210,7 +206,7 @@ void handle_fsync(fuse_req_t req, struct handle *h)
 	bool commit = refused == 0 && s->node != NULL && s->node->kind == NODE_KEY && staged_dirty(s) && s->data;
 	pthread_mutex_unlock(&s->volume->lock);
 	if (commit)
-		commit_start(req, s);
+		commit_start(req, s, true);
 	else
 		fuse_reply_err(req, refused);
 }
@@ -259,7 +255,7 @@ static void release_staged(struct volume *v, struct staged *s)
 	else
 		pthread_mutex_unlock(&v->lock);
 	if (kind == LAST_COMMIT)
-		commit_start(NULL, s);
+		commit_start(NULL, s, false);
 	staged_unref(s);
 }
 

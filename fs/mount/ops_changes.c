@@ -236,7 +236,7 @@ static void rename_finish(struct request *r, int result, struct error *err)
 		request_name_changed(r, r->new_name);
 	}
 	if (more)
-		commit_start(NULL, r->staged);        /* written and closed meanwhile */
+		commit_start(NULL, r->staged, false);        /* written and closed meanwhile */
 	request_answer(r, result != 0 ? result : renamed);
 	staged_unref(r->staged);
 }

@@ -44,7 +44,7 @@ struct request {
 	struct fuse_file_info fi;
 	struct secret value;
 	struct backend_entry entry;   /* without its name */
-	bool found, stored, refused, refresh;
+	bool found, stored, refused, refresh, open;
 };
 
 /* req and name may be NULL; name is copied.  Without memory the answer is given and NULL is returned. */

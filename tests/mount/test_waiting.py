@@ -182,6 +182,36 @@ def test_a_close_behind_a_commit_of_the_same_file_can_be_interrupted(faulty, sto
         assert m.status()["counters"]["in_flight"] == 0
 
 
+# Python calls fsync again after a signal whose handler returns.
+FSYNC = """
+import os, signal, sys
+signal.signal(signal.SIGUSR1, lambda *a: None)
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+os.write(fd, open(sys.argv[2], "rb").read())
+print("waiting", flush=True)
+os.fsync(fd)
+os.close(fd)
+"""
+
+
+def test_an_fsync_that_a_signal_interrupts_can_be_called_again(faulty, store, keys, wait_until, value_file):
+    a, file = store("a"), value_file()
+    hold = a.path.parent / "hold"
+    hold.touch()
+    with faulty(a, f"*:create:first:hold={hold}", "-o", "requests=1") as m:
+        first = subprocess.Popen(["cp", file, m / "first"])
+        wait_until(lambda: m.faults.calls("create"), "the first commit under way")
+        second = subprocess.Popen([sys.executable, "-c", FSYNC, m / "second", file], stdout=subprocess.PIPE)
+        assert second.stdout.readline() == b"waiting\n"
+        wait_until(lambda: sleeps(second.pid), "the second one to wait in its fsync")
+        second.send_signal(signal.SIGUSR1)
+        m.wait_log("create second: ECANCELED")
+        hold.unlink()
+        assert first.wait(30) == 0 and second.wait(30) == 0
+        second.communicate()
+    assert a.all() == {"first": file.read_bytes(), "second": file.read_bytes()}
+
+
 def test_an_interrupted_removal_that_was_sent_settles_and_the_name_goes(faulty, store, keys, wait_until):
     a = store("a", {"k": keys.a()})
     hold = a.path.parent / "hold"
