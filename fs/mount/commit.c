@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "backends/key.h"
+#include "fs/mount/handle.h"
 #include "fs/mount/held.h"
 
 int commit_check(const struct volume *v, const char *name, const struct secret *value, struct error *err)
@@ -136,9 +137,13 @@ static int commit_work(struct request *r, struct error *err)
 	return result;
 }
 
-/* The node of a key that has just been stored by us.  Lock held. */
-void commit_stored(struct volume *v, struct node *n, int64_t size)
+void commit_stored(struct volume *v, struct node *n, const char *name, int64_t size)
 {
+	/* A file that lost its name meanwhile, or failed, is not what the name stands for. */
+	if (!n->linked)
+		n = tree_find(&v->tree, name, false);
+	if (n == NULL && (n = tree_add(&v->tree, v, NODE_KEY, name)) == NULL)
+		return;
 	if (!n->stored)
 		volume_names_changed(v);
 	tree_stored(&v->tree, n, true);
@@ -200,7 +205,7 @@ static void commit_finish(struct request *r, int result, struct error *err)
 	if (r->stored && s->node != NULL) {
 		s->committed = r->owner;
 		s->exists = true;
-		commit_stored(v, s->node, r->entry.size);
+		commit_stored(v, s->node, r->name, r->entry.size);
 		ino = s->node->lookups > 0 ? (uint64_t)(uintptr_t)s->node : 0;
 	} else if (result != 0 && !r->refused && !commit_again(r, result)) {
 		commit_refused(v, s, -result);
@@ -208,8 +213,6 @@ static void commit_finish(struct request *r, int result, struct error *err)
 	struct held *held = result == 0 ? s->held : NULL;
 	if (result == 0)
 		s->held = NULL;
-	if (s->handles == 0 && s->node != NULL && s->node->kind == NODE_KEY && s->generation == s->committed)
-		staged_part(s, 0);
 	struct request *next = commit_next(s);
 	pthread_mutex_unlock(&v->lock);
 
@@ -222,6 +225,8 @@ static void commit_finish(struct request *r, int result, struct error *err)
 	request_answer(r, result);
 	if (next != NULL)
 		request_resume(next);
+	else if (!r->refused)
+		handle_settle(v, s);          /* written and closed meanwhile */
 	staged_unref(s);
 }
 

@@ -17,7 +17,7 @@ int commit_value(struct volume *v, const struct call *c, const char *name, bool 
  * another.  open: the file stays open, and whoever is interrupted may ask again, so that its bytes are kept then.  No
  * lock held. */
 void commit_start(fuse_req_t req, struct staged *s, bool open);
-/* The node of a key that we have just stored.  Lock held. */
-void commit_stored(struct volume *v, struct node *n, int64_t size);
+/* We have just stored a key, out of what n stands or stood for.  Lock held. */
+void commit_stored(struct volume *v, struct node *n, const char *name, int64_t size);
 
 #endif

@@ -245,10 +245,9 @@ static void release_empty(struct volume *v, struct staged *s)
 	free(name);
 }
 
-static void release_staged(struct volume *v, struct staged *s)
+void handle_settle(struct volume *v, struct staged *s)
 {
 	pthread_mutex_lock(&v->lock);
-	s->handles--;
 	enum last kind = release_kind(s);
 	if (kind == LAST_EMPTY)
 		release_empty(v, s);
@@ -256,6 +255,14 @@ static void release_staged(struct volume *v, struct staged *s)
 		pthread_mutex_unlock(&v->lock);
 	if (kind == LAST_COMMIT)
 		commit_start(NULL, s, false);
+}
+
+static void release_staged(struct volume *v, struct staged *s)
+{
+	pthread_mutex_lock(&v->lock);
+	s->handles--;
+	pthread_mutex_unlock(&v->lock);
+	handle_settle(v, s);
 	staged_unref(s);
 }
 

@@ -28,5 +28,8 @@ struct handle *handle_of(const struct fuse_file_info *fi);
 void handle_flush(fuse_req_t req, struct handle *h, uint64_t owner);
 void handle_fsync(fuse_req_t req, struct handle *h);
 void handle_release(struct handle *h);        /* frees it */
+/* What remains to be done with the bytes of a file that nobody has open any more: after the last close, and after what
+ * was still under way then.  Nothing while it is open.  No lock held. */
+void handle_settle(struct volume *v, struct staged *s);
 
 #endif

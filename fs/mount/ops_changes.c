@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "fs/mount/commit.h"
+#include "fs/mount/handle.h"
 #include "fs/mount/held.h"
 #include "fs/mount/ops.h"
 #include "fs/mount/request.h"
@@ -198,14 +199,12 @@ static int node_renamed(struct volume *v, struct request *r)
 	}
 	if (n->linked && tree_rename(&v->tree, n, NODE_KEY, r->new_name) != 0)
 		return -ENOMEM;
-	commit_stored(v, n, r->entry.size);
+	commit_stored(v, n, r->new_name, r->entry.size);
 	volume_names_changed(v);
 	if (n->staged == r->staged) {
 		r->staged->exists = true;
 		r->staged->committed = r->owner;
 		secret_move(&r->staged->old, &r->value);
-		if (r->staged->handles == 0 && !staged_dirty(r->staged))
-			staged_part(r->staged, 0);
 	}
 	return 0;
 }
@@ -223,7 +222,6 @@ static void rename_finish(struct request *r, int result, struct error *err)
 	pthread_mutex_lock(&v->lock);
 	r->staged->committing = false;
 	int renamed = result == 0 ? node_renamed(v, r) : 0;
-	bool more = result == 0 && renamed == 0 && r->staged->handles == 0 && staged_dirty(r->staged);
 	if (result == -EEXIST && !r->found)
 		listing_start(v);
 	r->node->opens--;
@@ -235,9 +233,8 @@ static void rename_finish(struct request *r, int result, struct error *err)
 		request_name_changed(r, r->name);
 		request_name_changed(r, r->new_name);
 	}
-	if (more)
-		commit_start(NULL, r->staged, false);        /* written and closed meanwhile */
 	request_answer(r, result != 0 ? result : renamed);
+	handle_settle(v, r->staged);          /* written and closed meanwhile */
 	staged_unref(r->staged);
 }
 

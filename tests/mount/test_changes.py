@@ -378,6 +378,25 @@ def test_what_is_written_behind_an_interrupted_rename_is_stored_too(faulty, stor
         assert (m / "k").read_bytes() == second
 
 
+def test_a_key_is_there_after_its_rename_though_a_write_behind_that_failed(faulty, store, keys, tmp, wait_until):
+    a, hold, value = store("a"), tmp / "hold", keys.a()
+    hold.touch()
+    with faulty(a, f"*:create:k:hold={hold}", "-o", "ttl=3600") as m:
+        with refused(errno.EFBIG), open(m / ".t", "wb", buffering=0) as file:      # the close says so, too
+            file.write(value)
+            renaming = subprocess.Popen([sys.executable, "-c", "import os, sys; os.rename(*sys.argv[1:])", m / ".t", m / "k"])
+            wait_until(lambda: m.faults.calls("create") == ["k"], "the create")
+            renaming.kill()
+            renaming.wait()
+            with refused(errno.EFBIG):
+                os.pwrite(file.fileno(), b"much too far", 1 << 30)
+            hold.unlink()
+            m.wait_log("create k: stored")
+        wait_until(lambda: os.listdir(m) == ["k"], "the name")
+        assert (m / "k").read_bytes() == value == a.value("k")
+        assert m.status()["listing"]["names"] == 1
+
+
 def test_a_rename_onto_a_key_replaces_with_overwrite_and_checks_the_value(mount, store, keys):
     a, value = store("a", {"k": keys.a()}), keys.a()
     before = a.value("k")
