@@ -19,6 +19,7 @@ struct replacement {
 	const struct secret *old, *val;
 	struct gap *gap;                      /* may be NULL */
 	bool removal_doubtful;                /* the delete's answer was lost, and reading did not help */
+	bool removal_late;                    /* and it may still be under way */
 };
 
 enum found { FOUND_NONE, FOUND_OLD, FOUND_NEW, FOUND_OTHER, FOUND_UNKNOWN };
@@ -43,6 +44,15 @@ static int stale(const struct replacement *p, const char *what, struct error *er
 static bool doubtful(int r)
 {
 	return r == -ETIMEDOUT || r == -EHOSTUNREACH || r == -EINPROGRESS || r == -EIO || r == -EPROTO;
+}
+
+/* The removal failed, and the old key is there.  Without an answer that means only that it is there now. */
+static int not_removed(const struct replacement *p, int r, struct error *err)
+{
+	if (!p->removal_late)
+		return r;
+	return error_set(err, EINPROGRESS, "replacing '%s': the store did not answer whether it removes the old key: it is still "
+			 "there, and may be removed yet", p->name);
 }
 
 static struct call one_try(const struct call *phase)
@@ -98,12 +108,13 @@ static int removal(struct replacement *p, const struct call *c, struct error *er
 		return stale(p, "removed", err);
 	if (!doubtful(r))
 		return r;
+	p->removal_late = r == -ETIMEDOUT || r == -EINPROGRESS;
 	attempt = one_try_in_gap(p, c);
 	switch (look(p, &attempt)) {
 	case FOUND_NONE:
 		return 0;
 	case FOUND_OLD:
-		return r;
+		return not_removed(p, r, err);
 	case FOUND_UNKNOWN:
 		p->removal_doubtful = true;
 		return 0;
@@ -125,9 +136,10 @@ static int taken(const struct replacement *p, const struct call *c, bool putting
 	case FOUND_OLD:
 		if (putting_back)
 			return 0;
-		return p->removal_doubtful ?
-			error_set(err, EIO, "replacing '%s': the store did not remove the old key, which is still there", p->name) :
-			stale(p, "put back", err);
+		if (!p->removal_doubtful)
+			return stale(p, "put back", err);
+		return not_removed(p, error_set(err, EIO, "replacing '%s': the store did not remove the old key, which is still "
+						"there", p->name), err);
 	case FOUND_OTHER:
 		return stale(p, "created", err);
 	default:

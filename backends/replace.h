@@ -28,6 +28,8 @@ struct gap {
 /* backend_ops.replace() by these steps.  0: the new value is there, and was read back if it could be.
  *   -ESTALE            old is not what is there (any more), or another writer came in between: theirs was kept
  *   -ENOTRECOVERABLE   old was deleted, and at the deadline, or given up, neither value could be created
+ *   -EINPROGRESS       the delete's answer was lost; the old value is there, and the store may still delete it: whoever
+ *                      has it keeps it and looks again
  *   else               the old value is there, as before or put back; the sentence says which
  * Half of the time that is left when the key is deleted is for the new value, the other half for the old one.
  * A cancel counts until the delete is sent; after that only gap->give_up does. */

@@ -146,6 +146,35 @@ static void replace_unreadable(struct replacing *g)
 		rescue_settle(g, &err);
 }
 
+/* The old value is there, but the target may still delete it, since its answer was lost.  So long as the target might
+ * work on a request we look, and put it back. */
+static void doubtful(struct replacing *g, const struct error *cause)
+{
+	struct side *target = &g->run->target;
+	struct call patience = call_in(target->timeout, &g->run->stop);
+	int64_t pause = RESCUE_FIRST;
+	struct error err = ERROR_INIT;
+	int r = 0;
+
+	report_note(g->run->report, "'%s': %s.  Looking at it for %.0f s", g->item->name, cause->text, target->timeout);
+	while (r == 0 && call_sleep(&patience, pause, true) == 0) {
+		SECRET(there);
+		r = side_get(target, &g->run->stop, g->item->name, &there, &err);
+		if (r == 0)
+			r = secret_equal(&there, g->old) ? 0 : -ESTALE;
+		else if (r != -ENOENT)
+			r = 0;                        /* it cannot be looked at now */
+	}
+	if (r == 0)
+		item_settle(g->item, OUTCOME_UNKNOWN, cause);
+	else if (r == -ESTALE)
+		item_settle_as(g->item, OUTCOME_CONFLICT, ESTALE, "somebody changed it meanwhile, left alone");
+	else if (rescue_try(g, &err) == 0)
+		item_settle_as(g->item, OUTCOME_FAILED, EIO, "the replace failed (%.300s); the key was put back", cause->text);
+	else
+		rescue_settle(g, &err);
+}
+
 static void replace_readable(struct replacing *g)
 {
 	struct run *run = g->run;
@@ -159,6 +188,8 @@ static void replace_readable(struct replacing *g)
 		replaced(g);
 	else if (r == -ENOTRECOVERABLE)
 		rescue_settle(g, &err);
+	else if (r == -EINPROGRESS && !(run->target.caps & BACKEND_REPLACE))
+		doubtful(g, &err);
 	else if (r == -EINPROGRESS)
 		item_settle(item, OUTCOME_UNKNOWN, &err);
 	else if (r == -ESTALE)

@@ -61,6 +61,8 @@ int commit_value(struct volume *v, const struct call *c, const char *name, bool 
 	r = call_check(c, err, name);
 	if (r != 0)
 		return r;
+	if (exists && (r = held_check(v, name, err)) != 0)
+		return r;
 	if (exists && (h = held_new(v, name, 0, 0)) == NULL)
 		return error_set(err, ENOMEM, "no memory to replace '%s'", name);
 	r = exists ? store_replace(v, c, name, old, value, err) : store_create(v, c, name, value, err);
@@ -71,6 +73,8 @@ int commit_value(struct volume *v, const struct call *c, const char *name, bool 
 	/* Neither the new nor the old value is there: we still have the old one.  A copy might find no locked memory. */
 	if (r == -ENOTRECOVERABLE && h != NULL)
 		held_restore_value(v, h, old);
+	else if (r == -EINPROGRESS && h != NULL && !(v->caps & BACKEND_REPLACE))
+		held_doubt(v, h, old);
 	else
 		held_free(h);
 	return r;

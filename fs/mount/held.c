@@ -13,6 +13,7 @@
 #include "fs/mount/request.h"
 
 #define AGAIN_NS (INT64_C(5) * SECOND_NS)
+#define DOUBT_NS (INT64_C(120) * SECOND_NS)   /* no service works longer on one request: Vault ends it after 90 s */
 #define ROOM_PAUSE_NS (SECOND_NS / 10)
 enum { WAITERS_MAX = 8 };             /* threads of the pool that wait for room; the others have readers to serve */
 
@@ -25,7 +26,8 @@ struct held {
 	uid_t uid;
 	pid_t pid, process;           /* the thread that the kernel named, and its process; 0: outside of our namespace */
 	int64_t since, tried;         /* monotonic: of the removal, of the last try to put it back */
-	bool lost, busy, last;        /* missing in the store; being put back; the mount ends, and it was tried once more */
+	enum { REMOVED, LOST, DOUBTFUL } kind;        /* DOUBTFUL: the store may still delete it */
+	bool busy, last;              /* being looked at or put back; the mount ends, and that was tried once more */
 };
 
 struct held *held_new(struct volume *v, const char *name, uid_t uid, pid_t pid)
@@ -103,7 +105,7 @@ static struct held *over_take(struct volume *v, int64_t now, bool look_for_proce
 	struct held *over = NULL;
 
 	for (struct held **p = &v->held, *h; (h = *p) != NULL;)
-		if (!h->lost && (now - h->since >= HELD_NS || (look_for_processes && process_gone(h->process)))) {
+		if (h->kind == REMOVED && (now - h->since >= HELD_NS || (look_for_processes && process_gone(h->process)))) {
 			*p = h->next;
 			h->next = over;
 			over = h;
@@ -172,7 +174,7 @@ void held_keep(struct volume *v, struct held *h)
 
 	pthread_mutex_lock(&v->lock);
 	for (struct held *o = v->held; o != NULL && older == NULL; o = o->next)
-		if (!o->lost && strcmp(o->name, h->name) == 0)
+		if (o->kind == REMOVED && strcmp(o->name, h->name) == 0)
 			older = o;
 	if (older != NULL)
 		held_remove(v, older);
@@ -186,7 +188,7 @@ void held_keep(struct volume *v, struct held *h)
 struct held *held_take(struct volume *v, const char *name, uid_t uid, pid_t pid)
 {
 	for (struct held *h = v->held; h != NULL; h = h->next)
-		if (!h->lost && h->uid == uid && strcmp(h->name, name) == 0 && call_now() - h->since < HELD_NS &&
+		if (h->kind == REMOVED && h->uid == uid && strcmp(h->name, name) == 0 && call_now() - h->since < HELD_NS &&
 		    (h->pid == pid || (h->process != 0 && h->process == process_of(pid)))) {
 			held_remove(v, h);
 			return h;
@@ -217,9 +219,65 @@ static void held_back(struct volume *v, struct held *h)
 	volume_names_changed(v);
 }
 
+/* A doubtful key: is it still there?  Put it back if not. */
+static int doubt_look(struct request *r, struct error *err)
+{
+	struct volume *v = r->volume;
+	int64_t began = volume_call_begin(v);
+	int result = v->store.ops->get(v->store.handle, &r->call, r->name, &r->value, err);
+
+	volume_call_end(v, began, result, err);
+	r->found = result == 0 && secret_equal(&r->value, &r->held->value);
+	r->refresh = result == 0 && !r->found;        /* somebody stored another value */
+	if (result != -ENOENT)
+		return result;
+	r->stored = true;
+	return held_create(v, &r->call, r->held, err);
+}
+
 static int restore_work(struct request *r, struct error *err)
 {
-	return held_create(r->volume, &r->call, r->held, err);
+	r->stored = r->held->kind == LOST;
+	return r->held->kind == DOUBTFUL ? doubt_look(r, err) : held_create(r->volume, &r->call, r->held, err);
+}
+
+/* What became of it: true if nothing is left to be done.  Lock held. */
+static bool restored(struct volume *v, struct held *h, const struct request *r, int result)
+{
+	bool over = result == 0 && (!r->found || call_now() - h->since >= DOUBT_NS);
+
+	h->busy = false;
+	h->tried = call_now();
+	if (result == 0 && r->stored)
+		held_back(v, h);
+	/* It was deleted after all, and could not be put back. */
+	if (result != 0 && r->stored && h->kind == DOUBTFUL) {
+		h->kind = LOST;
+		v->doubtful--;
+		v->lost++;
+	}
+	if (over) {
+		held_remove(v, h);
+		v->lost -= h->kind == LOST;
+		v->doubtful -= h->kind == DOUBTFUL;
+	}
+	return over;
+}
+
+static void restore_log(struct volume *v, const struct held *h, const struct request *r, int result, bool over,
+                        const struct error *err)
+{
+	if (r->stored)
+		volume_log(v, "restore", h->name, h->uid, h->pid, result, result == 0 ? "the old value is back" : err->text);
+	else if (over)
+		volume_log(v, "replace", h->name, h->uid, h->pid, 0, r->found ? "the old value is still there" :
+		           "somebody stored another value meanwhile");
+	if (result != 0 && r->stored)
+		log_line(LOG_LEVEL_ERROR, "key '%s' is missing in %s and its old value could not be put back yet: do not stop "
+		         "this process; it tries again", h->name, v->store.label);
+	else if (h->last && !over)
+		log_line(LOG_LEVEL_WARNING, "the mount ends, and the store may still delete key '%s' in %s: look at it later", h->name,
+		         v->store.label);
 }
 
 static void restore_finish(struct request *r, int result, struct error *err)
@@ -227,27 +285,19 @@ static void restore_finish(struct request *r, int result, struct error *err)
 	struct volume *v = r->volume;
 	struct held *h = r->held;
 
-	volume_log(v, "restore", h->name, h->uid, h->pid, result, result == 0 ? "the old value is back" : err->text);
 	pthread_mutex_lock(&v->lock);
-	h->busy = false;
-	h->tried = call_now();
-	if (result == 0) {
-		held_back(v, h);
-		held_remove(v, h);
-		v->lost--;
-	}
+	bool over = restored(v, h, r, result);
 	pthread_mutex_unlock(&v->lock);
-	if (result == 0)
+	/* Nobody else frees what is lost or doubtful. */
+	restore_log(v, h, r, result, over, err);
+	if (over)
 		held_free(h);
-	else
-		log_line(LOG_LEVEL_ERROR, "key '%s' is missing in %s and its old value could not be put back yet: do not stop "
-		         "this process; it tries again", h->name, v->store.label);
 }
 
-/* h is in the list, lost and busy. */
+/* h is in the list, lost or doubtful, and busy. */
 static void restore_start(struct volume *v, struct held *h)
 {
-	struct request *r = request_new(NULL, v, NULL, restore_work, restore_finish);
+	struct request *r = request_new(NULL, v, h->name, restore_work, restore_finish);
 
 	if (r == NULL) {
 		pthread_mutex_lock(&v->lock);
@@ -260,15 +310,16 @@ static void restore_start(struct volume *v, struct held *h)
 	request_start(r);
 }
 
-static void held_lose(struct volume *v, struct held *h, bool busy)
+static void held_enlist(struct volume *v, struct held *h, int kind, bool busy)
 {
 	pthread_mutex_lock(&v->lock);
-	h->lost = true;
+	h->kind = kind;
 	h->busy = busy;
-	h->tried = call_now();
+	h->since = h->tried = call_now();
 	h->next = v->held;
 	v->held = h;
-	v->lost++;
+	v->lost += kind == LOST;
+	v->doubtful += kind == DOUBTFUL;
 	pthread_mutex_unlock(&v->lock);
 }
 
@@ -276,7 +327,7 @@ void held_restore(struct volume *v, struct held *h)
 {
 	if (h == NULL)
 		return;
-	held_lose(v, h, true);
+	held_enlist(v, h, LOST, true);
 	restore_start(v, h);
 }
 
@@ -284,6 +335,27 @@ void held_restore_value(struct volume *v, struct held *h, struct secret *value)
 {
 	secret_move(&h->value, value);
 	held_restore(v, h);
+}
+
+void held_doubt(struct volume *v, struct held *h, struct secret *value)
+{
+	secret_move(&h->value, value);
+	log_line(LOG_LEVEL_WARNING, "key '%s' in %s: the store may still carry out the delete that a replace began.  Its value is "
+	         "kept, and put back if that happens in the next %d minutes", h->name, v->store.label,
+	         (int)(DOUBT_NS / SECOND_NS / 60));
+	held_enlist(v, h, DOUBTFUL, false);
+}
+
+int held_check(struct volume *v, const char *name, struct error *err)
+{
+	bool doubtful = false;
+
+	pthread_mutex_lock(&v->lock);
+	for (const struct held *h = v->held; h != NULL; h = h->next)
+		doubtful = doubtful || (h->kind == DOUBTFUL && strcmp(h->name, name) == 0);
+	pthread_mutex_unlock(&v->lock);
+	return doubtful ? error_set(err, EBUSY, "the store may still carry out the delete of an earlier replace: try again in %d "
+	                            "minutes", (int)(DOUBT_NS / SECOND_NS / 60)) : 0;
 }
 
 void held_restore_now(struct volume *v, struct held *h)
@@ -296,7 +368,7 @@ void held_restore_now(struct volume *v, struct held *h)
 	int r = held_create(v, &c, h, &err);
 	volume_log(v, "restore", h->name, h->uid, h->pid, r, r == 0 ? "the old value is back" : err.text);
 	if (r != 0) {
-		held_lose(v, h, false);
+		held_enlist(v, h, LOST, false);
 		return;
 	}
 	pthread_mutex_lock(&v->lock);
@@ -312,7 +384,7 @@ void held_tick(struct volume *v, int64_t now)
 	pthread_mutex_lock(&v->lock);
 	struct held *over = over_take(v, now, false);
 	for (struct held *h = v->held; h != NULL && due == NULL; h = h->next)
-		if (h->lost && !h->busy && now - h->tried >= AGAIN_NS)
+		if (h->kind != REMOVED && !h->busy && now - h->tried >= AGAIN_NS)
 			due = h;
 	if (due != NULL)
 		due->busy = true;
@@ -328,7 +400,7 @@ void held_last_try(struct volume *v)
 
 	do {
 		pthread_mutex_lock(&v->lock);
-		for (h = v->held; h != NULL && (!h->lost || h->busy || h->last); h = h->next)
+		for (h = v->held; h != NULL && (h->kind == REMOVED || h->busy || h->last); h = h->next)
 			;
 		if (h != NULL)
 			h->busy = h->last = true;

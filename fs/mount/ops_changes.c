@@ -41,7 +41,11 @@ static int unlink_hold(struct request *r, struct error *err)
 static int unlink_work(struct request *r, struct error *err)
 {
 	struct volume *v = r->volume;
-	int result = v->caps & BACKEND_READ ? value_get(v, &r->call, r->name, &r->value, err) : 0;
+	int result = held_check(v, r->name, err);
+
+	if (result != 0)
+		return result;
+	result = v->caps & BACKEND_READ ? value_get(v, &r->call, r->name, &r->value, err) : 0;
 
 	if (result == -EBADMSG || result == -EFBIG || result == -EACCES)
 		result = 0;

@@ -112,6 +112,8 @@ static void volume_report(FILE *f, struct volume *v)
 	json_bool(f, "stale", listing_stale(v));
 	if (v->lost > 0)
 		fprintf(f, "\"lost\":%u,", v->lost);
+	if (v->doubtful > 0)
+		fprintf(f, "\"in_doubt\":%u,", v->doubtful);
 	if (more[0] != '\0')
 		fprintf(f, "%s,", more);
 	listing_report(f, v);

@@ -67,7 +67,7 @@ struct volume {
 	struct held *held;
 	size_t held_bytes;            /* of removed keys that are kept for a moment */
 	unsigned held_waiters;        /* who waits for room there */
-	unsigned lost;                /* keys that could not be put back yet */
+	unsigned lost, doubtful;      /* keys that could not be put back yet; that the store may still delete */
 	bool stopping;
 	_Atomic int64_t stop_by;      /* monotonic: no call of a mount that ends lasts longer; 0: it does not end */
 	struct volume_counts counts;

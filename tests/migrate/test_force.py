@@ -102,6 +102,29 @@ def test_a_key_that_can_be_put_back_later_is(programs, program, differing, tmp, 
     assert result.status in (0, 1), result
 
 
+DELETE_IN_DOUBT = "/b:*:*:gap,/b:remove:k1:fail=ETIMEDOUT:x1"
+
+
+def test_a_delete_in_doubt_that_is_carried_out_later_does_not_lose_the_key(held, differing):
+    a, b, old = differing
+    run = held(DELETE_IN_DOUBT, "--from", a.path, "--to", b.path, "-f")
+    run.wait_said("it is still there, and may be removed yet.  Looking at it")
+    b.remove("k1")
+    result = run.finish().expect(5)
+    assert b.all() == {**a.all(), "k1": old["k1"]} and "the key was put back" in result.out
+
+
+@pytest.mark.parametrize("ends", ["after its time", "by an interrupt"])
+def test_a_delete_that_stays_in_doubt_is_unknown_and_named(held, differing, ends):
+    a, b, old = differing
+    run = held(DELETE_IN_DOUBT, "--from", a.path, "--to", b.path, "-f", *(BRIEF if ends == "after its time" else []))
+    run.wait_said("it is still there, and may be removed yet.  Looking at it")
+    if ends != "after its time":
+        run.send(signal.SIGINT)
+    result = run.finish().expect({5, 130})
+    assert b.all() == {**a.all(), "k1": old["k1"]} and result.out.startswith("? k1: ")
+
+
 def test_after_a_lost_key_no_other_is_replaced(held, differing):
     a, b, old = differing
     run = held("/b:*:*:gap,/b:create:k0:fail=EACCES", "--from", a.path, "--to", b.path, "-f", "-j", "2", *BRIEF)

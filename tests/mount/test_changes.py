@@ -271,6 +271,58 @@ def test_a_replace_that_lost_the_key_is_undone_as_soon_as_the_store_allows(fault
         assert (m / "k").read_bytes() == before["k"]
 
 
+DELETE_IN_DOUBT = "*:*:*:gap\n*:remove:k:fail=ETIMEDOUT:x1"
+
+
+def replace_in_doubt(m, value):
+    fd = os.open(m / "k", os.O_WRONLY | os.O_TRUNC)
+    os.write(fd, value)
+    with refused(errno.EIO):
+        os.close(fd)
+    m.wait_log("is still there, and may be removed yet")
+    assert m.status()["in_doubt"] == 1
+
+
+def test_a_delete_in_doubt_that_is_carried_out_later_does_not_lose_the_key(faulty, store, keys, wait_until):
+    a = store("a", {"k": keys.a()})
+    before = a.all()
+    with faulty(a, DELETE_IN_DOUBT, "-o", "overwrite,delete") as m:
+        replace_in_doubt(m, keys.a())
+        fd = os.open(m / "k", os.O_WRONLY | os.O_TRUNC)
+        os.write(fd, keys.a())
+        with refused(errno.EBUSY):
+            os.close(fd)
+        with refused(errno.EBUSY):
+            os.unlink(m / "k")
+        assert a.all() == before
+        a.remove("k")
+        m.wait_log("restore k: the old value is back")
+        assert a.all() == before and (m / "k").read_bytes() == before["k"]
+        assert "in_doubt" not in m.status() and "lost" not in m.status()
+
+
+def test_a_delete_in_doubt_is_looked_at_once_more_when_the_mount_ends(faulty, store, keys):
+    a = store("a", {"k": keys.a()})
+    before = a.all()
+    m = faulty(a, DELETE_IN_DOUBT, "-o", "overwrite")
+    replace_in_doubt(m, keys.a())
+    assert m.stop() == 0 and a.all() == before
+    assert "the mount ends, and the store may still delete key 'k'" in m.log
+    m = faulty(a, DELETE_IN_DOUBT, "-o", "overwrite")
+    replace_in_doubt(m, keys.a())
+    a.remove("k")
+    assert m.stop() == 0 and a.all() == before
+
+
+def test_somebody_elses_value_ends_the_doubt_about_a_delete(faulty, store, keys, wait_until):
+    a, theirs = store("a", {"k": keys.a()}), keys.a()
+    with faulty(a, DELETE_IN_DOUBT, "-o", "overwrite") as m:
+        replace_in_doubt(m, keys.a())
+        a.put("k", theirs)
+        m.wait_log("replace k: somebody stored another value meanwhile")
+        assert a.all() == {"k": theirs} and "in_doubt" not in m.status()
+
+
 def test_a_key_that_is_still_not_back_at_the_end_is_status_8(faulty, store, keys):
     a = store("a", {"k": keys.a()})
     m = faulty(a, "*:create:k:fail=EHOSTUNREACH", "-o", "overwrite,delete")

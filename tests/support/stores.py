@@ -22,6 +22,10 @@ class Store:
         temporary.chmod(0o600)
         temporary.rename(self.path / name)
 
+    def remove(self, name):
+        """Likewise."""
+        (self.path / name).unlink()
+
     def value(self, name):
         return (self.path / name).read_bytes()
 

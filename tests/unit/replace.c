@@ -205,6 +205,23 @@ static void a_removal_that_did_not_happen_is_seen(void **state)
 	assert_there(old);
 }
 
+static void a_removal_without_an_answer_that_did_not_happen_yet_is_in_progress(void **state)
+{
+	static const int codes[] = { ETIMEDOUT, EINPROGRESS };
+
+	for (size_t i = 0; i < 2; i++) {
+		SCRIPT(removes, FAILS);
+		store.remove_code = codes[i];
+		assert_int_equal(run(30), -EINPROGRESS);
+		assert_there(old);
+		SCRIPT(gets, DONE, FAILS, DONE);
+		store.get_calls = 0;
+		assert_int_equal(run(30), -EINPROGRESS);
+		assert_there(old);
+		SCRIPT(gets, DONE);
+	}
+}
+
 static void the_create_is_tried_until_it_succeeds(void **state)
 {
 	SCRIPT(creates, FAILS, FAILS, FAILS, DONE);
@@ -342,6 +359,7 @@ int main(void)
 		CASE(a_refused_removal_changes_nothing),
 		CASE(a_removal_whose_answer_was_lost_goes_on),
 		CASE(a_removal_that_did_not_happen_is_seen),
+		CASE(a_removal_without_an_answer_that_did_not_happen_yet_is_in_progress),
 		CASE(the_create_is_tried_until_it_succeeds),
 		CASE(a_create_whose_answer_was_lost_is_recognized),
 		CASE(a_create_that_lied_is_made_again),
