@@ -97,7 +97,7 @@ static void node_sweep(struct tree *t, struct node *n, void *arg)
 
 	if (n->kind != NODE_KEY || is_ours(v, n))
 		return;
-	n->touched = 0;
+	n->touched = n->asked = 0;
 	if (n->stored && n->mark != v->listing.mark) {
 		volume_names_changed(v);
 		volume_forget(v, n);
@@ -185,6 +185,8 @@ static void listing_finish(struct volume *v, int result, struct error *err)
 		l->good = l->began;
 		l->ever = true;
 	}
+	if (l->refused)
+		names_forget(v, l->began);
 	bool again = l->again && !v->stopping;
 	l->again = false;
 	if (again)
@@ -232,6 +234,32 @@ int volume_list_first(struct volume *v, struct error *err)
 	listing_finish(v, r, err);
 	return code_refuses(-r) ? 0 : r;
 }
+
+/* --- where listing is refused ------------------------------------------------------------------------------------- */
+
+bool name_known(const struct volume *v, const struct node *n)
+{
+	int64_t since = n->asked > n->touched ? n->asked : n->touched;
+
+	return since != 0 && (double)(call_now() - since) / SECOND_NS < v->options->ttl;
+}
+
+static void name_forget(struct tree *t, struct node *n, void *arg)
+{
+	const int64_t *before = arg;
+
+	if (n->asked == 0 || n->asked >= *before)
+		return;
+	n->asked = 0;
+	node_settle(t, n);
+}
+
+void names_forget(struct volume *v, int64_t before)
+{
+	tree_each(&v->tree, name_forget, &before);
+}
+
+/* --- how old are they? -------------------------------------------------------------------------------------------- */
 
 double listing_age(const struct volume *v)
 {

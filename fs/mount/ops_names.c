@@ -44,24 +44,40 @@ static int ask_work(struct request *r, struct error *err)
 	return result;
 }
 
+/* Take over what the store said, unless we changed the key ourselves meanwhile.  Returns what there is now, with its node,
+ * or a code.  Lock held. */
+static int ask_learn(struct request *r, int result, struct node **ret)
+{
+	struct volume *v = r->volume;
+	struct node *n = tree_find(&v->tree, r->name, false);
+	int64_t began = r->call.deadline - (int64_t)(v->options->timeout * SECOND_NS);
+
+	if (n == NULL || n->touched < began) {
+		r->entry.name = r->name;
+		if (result == 0)
+			n = volume_learn(v, &r->entry);
+		else if (n != NULL && n->stored)
+			volume_forget(v, n);
+		if (result != 0 && (n = tree_find(&v->tree, r->name, false)) == NULL)
+			n = tree_add(&v->tree, v, NODE_KEY, r->name);
+		if (n == NULL)
+			return -ENOMEM;
+		n->asked = call_now();
+	}
+	*ret = n;
+	return n->stored || staged_live(n->staged) ? 0 : -ENOENT;
+}
+
 static void ask_finish(struct request *r, int result, struct error *err)
 {
 	struct volume *v = r->volume;
 	bool ours = request_claim(r);
-	struct node *n;
+	struct node *n = NULL;
 
 	pthread_mutex_lock(&v->lock);
 	v->counts.stats++;
-	if (result == 0) {
-		r->entry.name = r->name;
-		n = volume_learn(v, &r->entry);
-		if (n != NULL)
-			n->touched = call_now();
-		else
-			result = -ENOMEM;
-	} else if (result == -ENOENT && (n = tree_find(&v->tree, r->name, false)) != NULL && n->stored) {
-		volume_forget(v, n);
-	}
+	if (result == 0 || result == -ENOENT)
+		result = ask_learn(r, result, &n);
 	if (result == 0 && ours) {
 		entry_answer(r->req, n);
 		return;
@@ -148,23 +164,36 @@ static void lookup_local(fuse_req_t req, struct volume *v, const char *name)
 	fuse_reply_err(req, error_errno(-r));
 }
 
-/* Lock held on entry, released by what it calls. */
-static void lookup_listed(fuse_req_t req, struct volume *v, struct node *n, const char *name)
+/* The store does not list: what was asked or done a moment ago holds, so that a tool which looks before it creates does
+ * not wait for the store while it has the directory to itself.  Lock held on entry, released by what it calls. */
+static void lookup_refused(fuse_req_t req, struct volume *v, struct node *n, const char *name)
 {
-	bool refused = v->listing.refused;
-	bool young = n != NULL && n->stored && (!refused || (double)(call_now() - n->touched) / SECOND_NS < v->options->ttl);
+	bool known = n != NULL && name_known(v, n);
 
 	v->used = call_now();
-	if (young) {
+	if (known && n->stored) {
 		entry_answer(req, n);
 		return;
 	}
-	enum names_state names = refused ? NAMES_OLD : volume_names(v);
+	pthread_mutex_unlock(&v->lock);
+	if (known)
+		fuse_reply_err(req, ENOENT);
+	else
+		lookup_ask(req, v, name);
+}
+
+/* Lock held on entry, released by what it calls. */
+static void lookup_listed(fuse_req_t req, struct volume *v, struct node *n, const char *name)
+{
+	v->used = call_now();
+	if (n != NULL && n->stored) {
+		entry_answer(req, n);
+		return;
+	}
+	enum names_state names = volume_names(v);
 	int code = names == NAMES_GOOD ? ENOENT : absent_code(v);
 	pthread_mutex_unlock(&v->lock);
-	if (refused)
-		lookup_ask(req, v, name);
-	else if (names == NAMES_AWAITED)
+	if (names == NAMES_AWAITED)
 		lookup_await(req, v, name);
 	else
 		fuse_reply_err(req, code);
@@ -190,6 +219,8 @@ static void lookup_key(fuse_req_t req, struct volume *v, const char *name)
 		v->used = call_now();
 		pthread_mutex_unlock(&v->lock);
 		lookup_local(req, v, name);
+	} else if (v->listing.refused) {
+		lookup_refused(req, v, n, name);
 	} else {
 		lookup_listed(req, v, n, name);
 	}

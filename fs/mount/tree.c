@@ -189,8 +189,8 @@ void node_settle(struct tree *t, struct node *n)
 		return;
 	if (n->linked) {
 		/* A key that we removed leaves its node behind for a while: a listing that began before must not
-		 * bring the name back. */
-		if (n->kind == NODE_KEY && n->touched != 0)
+		 * bring the name back.  So does a name that the store was asked for in vain. */
+		if (n->kind == NODE_KEY && (n->touched != 0 || n->asked != 0))
 			return;
 		node_unlink(t, n);
 	} else {

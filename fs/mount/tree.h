@@ -47,6 +47,7 @@ struct node {
 	uint64_t lookups;             /* what the kernel may still forget */
 	uint64_t ino;                 /* shown to users: a hash, so that it is the same after a remount */
 	int64_t touched;              /* monotonic time of our own last change or check: older listings do not count */
+	int64_t asked;                /* monotonic: the store was asked for this one name, and stored is what it said; 0: it was not */
 	int64_t size;
 	int64_t created, changed;     /* as the store says, -1: unknown */
 	int64_t seen;                 /* first sight by this mount */

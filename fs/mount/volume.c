@@ -279,6 +279,8 @@ void volume_tick(struct volume *v)
 	bool due = listing_age(v) >= v->options->ttl && now - l->ended >= SECOND_NS;
 	if (in_use && due && !l->running)
 		listing_start(v);
+	if (l->refused)
+		names_forget(v, now - (int64_t)(v->options->ttl * SECOND_NS));
 	bool impatient = l->running && now - l->began >= LISTING_GRACE && v->waiting != NULL;
 	pthread_mutex_unlock(&v->lock);
 	if (impatient)

@@ -84,6 +84,9 @@ int volume_list_first(struct volume *v, struct error *err);
 void listing_start(struct volume *v);         /* lock held */
 bool listing_stale(const struct volume *v);   /* lock held */
 double listing_age(const struct volume *v);   /* seconds; lock held */
+/* Where listing is refused: is what we know of the name, also that it is none, young enough?  Lock held. */
+bool name_known(const struct volume *v, const struct node *n);
+void names_forget(struct volume *v, int64_t before);  /* ask anew for what was asked before then; lock held */
 bool volume_shows(const struct volume *v, const char *name);      /* name rule, include, exclude */
 void volume_names_changed(struct volume *v);  /* lock held */
 extern const char *const left_out_names[LEFT_COUNT];

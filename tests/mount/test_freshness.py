@@ -185,6 +185,49 @@ def test_where_listing_is_refused_keys_still_open_by_name(faulty, store, keys):
         assert m.status()["listing"]["refused"]
 
 
+REFUSED = "*:list:*:fail=EACCES"
+
+
+@pytest.mark.parametrize("command", ["cp", "install -m 600", "rsync -a", "rsync --inplace"])
+def test_where_listing_is_refused_an_answer_holds_for_ttl(faulty, store, keys, shell, value_file, command):
+    """cp and its like look for the name first: then they create it while they have the directory to themselves, and must
+    not wait for the store there."""
+    a, file = store("a", {"k": keys.a()}), value_file()
+    with faulty(a, REFUSED, "-o", "ttl=3600") as m:
+        assert not os.path.exists(m / "new") and os.path.exists(m / "k")
+        m.faults.set(REFUSED, "*:stat:*:hang")
+        done = shell(f"{command} $F $M/new", F=file, M=m.path)
+        assert (done.returncode, done.stderr) == (0, "") and a.value("new") == file.read_bytes()
+        assert not m.faults.calls("stat")[2:]
+
+
+def test_where_listing_is_refused_refresh_and_ttl_ask_again(faulty, store, keys, wait_until):
+    a = store("a")
+    with faulty(a, REFUSED, "-o", "ttl=3600") as m:
+        assert not os.path.exists(m / "k")
+        a.put("k", keys.a())
+        assert not os.path.exists(m / "k")
+        with refused(errno.EACCES):
+            m.refresh()
+        assert (m / "k").read_bytes() == a.value("k")
+    with faulty(a, REFUSED, "-o", "ttl=0.2") as m:
+        assert not os.path.exists(m / "l")
+        a.put("l", keys.a())
+        wait_until(lambda: os.path.exists(m / "l"), "the name to be asked for again")
+
+
+def test_where_listing_is_refused_a_name_that_is_asked_for_keeps_no_other_waiting(faulty, store, keys, wait_until):
+    a = store("a", {"k": keys.a(), "l": keys.a()})
+    with faulty(a, f"{REFUSED}\n*:stat:slow:hang", "-o", "timeout=600") as m:
+        looker = subprocess.Popen(["cat", m / "slow"], stderr=subprocess.DEVNULL)
+        wait_until(lambda: "slow" in m.faults.calls("stat"), "a lookup that hangs")
+        assert (m / "k").read_bytes() == a.value("k") and not os.path.exists(m / "missing")
+        looker.send_signal(signal.SIGINT)
+        assert looker.wait(30) == -signal.SIGINT
+        (m / "new").write_bytes(keys.a())                       # nobody holds the directory any more
+        assert a.names() == ["k", "l", "new"]
+
+
 def test_the_size_is_true_again_after_others_changed_the_value(faulty, store, keys, shell):
     a = store("a", {"k": keys.a()})
     with faulty(a, "", "-o", "ttl=3600") as m:
