@@ -124,6 +124,44 @@ def test_between_two_mounts_every_copying_tool_copies(mount, store, keys):
             assert b.all() == a.all(), command
 
 
+WHOLE = {
+    "ls $M": "names", "find $M -type f -printf '%f\\n' | sort": "names", "ls -l $M | tail -n +2 | sed 's/.* //'": "names",
+    "tar -C $M -cf - . | tar -C $O -xf -": "copy", "rsync -a $M/ $O": "copy", "rsync -a --inplace $M/ $O": "copy",
+    "cp -a $M/. $O": "copy", "git diff --no-index $M $S": "same", "diff -r $M $S": "same", "du -s --apparent-size $M": "done",
+    "rsync -a --checksum --delete $S/ $M": "done", "rsync -a --delete $M/ $O": "copy",
+}
+
+
+@pytest.mark.parametrize("local", [True, False], ids=["a store that tells sizes", "one that does not"])
+def test_tools_that_walk_the_whole_directory_see_what_is_there_now(mount, faulty, store, keys, tmp, local):
+    """Once, again, and after others and we ourselves have changed something; more names than one READDIR answers."""
+    a = store("a", keys.many(1200))
+    options = ["-o", "ttl=3600,delete,overwrite" + ("" if local else ",size=exact")]
+    with (mount(a.config, *options) if local else faulty(a, "", *options)) as m:
+        for turn in ("first", "again", "changed"):
+            if turn == "changed":
+                a.put("by-others", keys.a())
+                os.unlink(a.path / "key-00003")
+                m.refresh()
+                (m / "by-us").write_bytes(keys.a())
+                os.unlink(m / "key-00004")
+            before = a.all()
+            for i, (command, kind) in enumerate(WHOLE.items()):
+                out = tmp / f"{turn}{i}"
+                out.mkdir()
+                done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False,
+                                      env={**os.environ, "LC_ALL": "C", "M": str(m.path), "S": str(a.path), "O": str(out)})
+                assert (done.returncode, done.stderr) == (0, ""), f"{turn}: {command}"
+                if kind == "names":
+                    assert done.stdout.split() == sorted(before), f"{turn}: {command}"
+                elif kind == "same":
+                    assert done.stdout == "", f"{turn}: {command}"
+                elif kind == "copy":
+                    assert {p.name: p.read_bytes() for p in out.iterdir()} == before, f"{turn}: {command}"
+                shutil.rmtree(out)
+        assert a.all() == before
+
+
 def test_a_second_rsync_to_a_mount_has_nothing_to_do(mount, store, keys, tmp):
     a = store("a")
     folder = tmp / "folder"
