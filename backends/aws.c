@@ -111,6 +111,7 @@ static void aws_close(struct backend *b)
 	secret_wipe(&l->secret);
 	secret_wipe(&l->token);
 	pthread_mutex_destroy(&b->lock);
+	once_destroy(&b->looked);
 	char *texts[] = { l->id, l->profile, l->role_arn, l->external_id, l->region, b->url, b->host, b->region, b->kmskey };
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		free(texts[i]);
@@ -124,6 +125,7 @@ static int aws_open(const struct config_map *cfg, const struct backend_options *
 	if (b == NULL)
 		return error_set(err, ENOMEM, "aws: no memory");
 	pthread_mutex_init(&b->lock, NULL);
+	once_init(&b->looked);
 	b->recovery_days = o->recovery_days == 0 ? RECOVERY_DEFAULT : o->recovery_days < 0 ? 0 : o->recovery_days;
 	int r = endpoint_open(b, cfg, err);
 	if (r == 0)
@@ -145,13 +147,13 @@ static int aws_open(const struct config_map *cfg, const struct backend_options *
 }
 
 /* A listing of one secret: proves who we are, and the ARN of any secret names the account:
- * arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME.  Remembered, so that it is asked once. */
-static int look(struct backend *b, const struct call *c, const char *doing, struct error *err)
+ * arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME. */
+static int look(struct backend *b, const struct call *c, struct error *err)
 {
 	SECRET(body);
 	HTTP_REPLY(reply);
 	AUTO_JSON(json);
-	const struct aws_ask ask = { .operation = "ListSecrets", .body = &body, .doing = doing };
+	const struct aws_ask ask = { .operation = "ListSecrets", .body = &body, .doing = "listing the secrets" };
 	int r = secret_append_text(&body, "{\"MaxResults\":1}");
 
 	if (r != 0)
@@ -165,28 +167,31 @@ static int look(struct backend *b, const struct call *c, const char *doing, stru
 	for (int colons = 0; arn != NULL && *arn != '\0' && colons < 4; arn++)
 		colons += *arn == ':';
 	pthread_mutex_lock(&b->lock);
-	b->looked = true;
 	if (arn != NULL)
 		snprintf(b->account, sizeof b->account, "%.*s", (int)strcspn(arn, ":"), arn);
 	pthread_mutex_unlock(&b->lock);
 	return 0;
 }
 
-static bool looked(struct backend *b, char account[static 32])
+/* 0: it has been allowed, now or before. */
+static int look_once(struct backend *b, const struct call *c, struct error *err)
 {
-	pthread_mutex_lock(&b->lock);
-	bool yes = b->looked;
-	memcpy(account, b->account, sizeof b->account);
-	pthread_mutex_unlock(&b->lock);
-	return yes;
+	bool ask;
+	int r = once_begin(&b->looked, c, &ask, err);
+
+	if (r != 0 || !ask)
+		return r != 0 ? error_prefix(err, "aws") : 0;
+	r = look(b, c, err);
+	once_end(&b->looked, r == 0);
+	return r;
 }
 
-/* Where listing is not allowed, reading a name that cannot exist proves who we are, too. */
+/* Goes to the service each time.  Where listing is not allowed, reading a name that cannot exist proves who we are, too. */
 static int aws_status(struct backend *b, const struct call *c, struct error *err)
 {
 	SECRET(nothing);
 	struct error reading = ERROR_INIT;
-	int r = look(b, c, "looking whether the store answers", err);
+	int r = atomic_load(&b->looked.known) ? look(b, c, err) : look_once(b, c, err);
 
 	if (r != -EACCES)
 		return r;
@@ -196,10 +201,11 @@ static int aws_status(struct backend *b, const struct call *c, struct error *err
 
 static int account_listed(struct backend *b, const struct call *c, char account[static 32], struct error *err)
 {
-	if (looked(b, account))
-		return 0;
-	int r = look(b, c, "looking which account this is", err);
-	looked(b, account);
+	int r = look_once(b, c, err);
+
+	pthread_mutex_lock(&b->lock);
+	memcpy(account, b->account, sizeof b->account);
+	pthread_mutex_unlock(&b->lock);
 	return r == -EACCES ? 0 : r;
 }
 
@@ -232,18 +238,17 @@ static int aws_identity(struct backend *b, const struct call *c, char **ret, str
 static int aws_probe(struct backend *b, const struct call *c, void (*say)(bool may, const char *what, const char *sentence, void *arg),
                      void *arg, struct error *err)
 {
-	struct error why = ERROR_INIT;
+	struct error listing = ERROR_INIT, reading = ERROR_INIT;
 	SECRET(nothing);
-	char account[32];
 
-	int r = looked(b, account) ? 0 : look(b, c, "listing the secrets", &why);
-	if (r != 0 && r != -EACCES)
-		return error_set(err, why.code, "%s", why.text);
-	say(r == 0, "list", r == 0 ? "secretsmanager:ListSecrets is allowed" : why.text, arg);
-	r = aws_get(b, c, "kesfs-probe-does-not-exist", &nothing, &why);
-	if (r != 0 && r != -EACCES && r != -ENOENT)
-		return error_set(err, why.code, "%s", why.text);
-	say(r != -EACCES, "read", r != -EACCES ? "secretsmanager:GetSecretValue is allowed" : why.text, arg);
+	/* Reading first: status() may be listing at this moment, and its answer is ours. */
+	int get = aws_get(b, c, "kesfs-probe-does-not-exist", &nothing, &reading), list = look_once(b, c, &listing);
+	if (list != 0 && list != -EACCES)
+		return error_set(err, listing.code, "%s", listing.text);
+	if (get != 0 && get != -EACCES && get != -ENOENT)
+		return error_set(err, reading.code, "%s", reading.text);
+	say(list == 0, "list", list == 0 ? "secretsmanager:ListSecrets is allowed" : listing.text, arg);
+	say(get != -EACCES, "read", get != -EACCES ? "secretsmanager:GetSecretValue is allowed" : reading.text, arg);
 	return 0;
 }
 

@@ -4,12 +4,12 @@
 #ifndef KESFS_BACKENDS_AWS_PARTS_H
 #define KESFS_BACKENDS_AWS_PARTS_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "backends/backend.h"
 #include "backends/http.h"
 #include "backends/json.h"
+#include "backends/once.h"
 #include "backends/text.h"
 #include "backends/token.h"
 
@@ -64,8 +64,8 @@ struct backend {
 	_Atomic int64_t skew;         /* seconds that the service's clock is ahead of ours */
 	_Atomic(const char *) from;   /* which step of the chain gave the credentials */
 	atomic_llong expires;         /* of them; 0: not known */
-	pthread_mutex_t lock;         /* of what follows */
-	bool looked;                  /* a listing was allowed; account says whose secrets they are, "" if there are none */
+	struct once looked;           /* a listing was allowed; account says whose secrets they are, "" if there are none */
+	pthread_mutex_t lock;         /* of the account */
 	char account[32];
 };
 

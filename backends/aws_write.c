@@ -56,9 +56,10 @@ static int settle(struct backend *b, const struct call *c, const char *name, con
                   struct error *err)
 {
 	const struct call rest = { .deadline = c->deadline };
+	struct error reading = ERROR_INIT;
 	SECRET(there);
 
-	int r = aws_get(b, &rest, name, &there, NULL);
+	int r = aws_get(b, &rest, name, &there, &reading);
 	if (r == 0 && secret_equal(&there, val))
 		return 0;
 	return error_set(err, EINPROGRESS, "aws: %s key '%s': AWS did not answer, and what it has there now is not what was "
@@ -97,8 +98,9 @@ static int deletion_wait(struct backend *b, const struct call *c, const char *na
 static bool is_deleted(struct backend *b, const struct call *c, const char *name)
 {
 	AUTO_JSON(json);
+	struct error looking = ERROR_INIT;
 
-	return aws_describe_secret(b, c, name, &json, NULL) == 0 && json_seconds(json, "DeletedDate", -1) >= 0;
+	return aws_describe_secret(b, c, name, &json, &looking) == 0 && json_seconds(json, "DeletedDate", -1) >= 0;
 }
 
 int aws_create(struct backend *b, const struct call *c, const char *name, const struct secret *val, struct error *err)

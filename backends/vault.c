@@ -218,8 +218,8 @@ static void vault_close(struct backend *b)
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		free(texts[i]);
 	pthread_mutex_destroy(&b->lock);
-	vault_once_destroy(&b->engine_known);
-	vault_once_destroy(&b->transit_known);
+	once_destroy(&b->engine_known);
+	once_destroy(&b->transit_known);
 	pthread_mutex_destroy(&b->doubt.lock);
 	pthread_cond_destroy(&b->doubt.cond);
 	free(b);
@@ -238,8 +238,8 @@ static int vault_open(const struct config_map *cfg, const struct backend_options
 		return error_set(err, ENOMEM, "vault: no memory");
 	b->write = o->write;
 	pthread_mutex_init(&b->lock, NULL);
-	vault_once_init(&b->engine_known);
-	vault_once_init(&b->transit_known);
+	once_init(&b->engine_known);
+	once_init(&b->transit_known);
 	pthread_mutex_init(&b->doubt.lock, NULL);
 	pthread_cond_init(&b->doubt.cond, NULL);
 	int r = endpoint_open(b, cfg, err);

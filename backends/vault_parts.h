@@ -10,6 +10,7 @@
 #include "backends/backend.h"
 #include "backends/http.h"
 #include "backends/json.h"
+#include "backends/once.h"
 #include "backends/text.h"
 #include "backends/token.h"
 #include "backends/vault.h"
@@ -42,15 +43,6 @@ struct vault_doubt {
 	int64_t blind_until;          /* ... so that until then a 403 means the policy */
 };
 
-/* A question of which one answer serves all callers. */
-struct vault_once {
-	atomic_bool known;
-	pthread_mutex_t lock;         /* guards the rest */
-	pthread_cond_t news;
-	bool asking;
-	uint64_t ended;
-};
-
 struct backend {
 	struct http *http;
 	struct token *token;
@@ -63,8 +55,8 @@ struct backend {
 	char *transit, *transit_key;  /* NULL: values are not wrapped */
 	struct vault_doubt doubt;
 
-	struct vault_once engine_known;       /* the engine is there, and of the right kind and version */
-	struct vault_once transit_known;      /* the key is there, or it may not be asked */
+	struct once engine_known;             /* the engine is there, and of the right kind and version */
+	struct once transit_known;            /* the key is there, or it may not be asked */
 
 	atomic_bool sealed;
 	atomic_bool barred;           /* the login may not even ask for the engine */
@@ -105,13 +97,6 @@ int vault_json(struct backend *b, const struct vault_ask *a, const struct http_r
                struct error *err);
 /* "kv/data/kes/NAME", malloc'd; NULL: no memory. */
 char *vault_path(const char *folder, const char *name);
-
-/* vault_once.c: *ret_ask false means that it is known.  If true, the caller asks, and tells the others whether it is
- * known now. */
-void vault_once_init(struct vault_once *o);
-void vault_once_destroy(struct vault_once *o);
-int vault_once_begin(struct vault_once *o, const struct call *c, bool *ret_ask, struct error *err);
-void vault_once_end(struct vault_once *o, bool known);
 
 /* vault_error.c */
 int vault_classify(struct backend *b, const struct vault_ask *a, const struct http_reply *reply, struct error *err);

@@ -94,12 +94,12 @@ static int engine_ask(struct backend *b, const struct call *c, struct error *err
 static int engine_check(struct backend *b, const struct call *c, struct error *err)
 {
 	bool ask;
-	int r = vault_once_begin(&b->engine_known, c, &ask, err);
+	int r = once_begin(&b->engine_known, c, &ask, err);
 
 	if (r != 0 || !ask)
-		return r;
+		return r != 0 ? error_prefix(err, "vault") : 0;
 	r = engine_ask(b, c, err);
-	vault_once_end(&b->engine_known, r == 0 && !atomic_load(&b->barred));
+	once_end(&b->engine_known, r == 0 && !atomic_load(&b->barred));
 	return r;
 }
 

@@ -66,12 +66,12 @@ static int key_ask(struct backend *b, const struct call *c, const char *name, st
 static int key_check(struct backend *b, const struct call *c, const char *name, struct error *err)
 {
 	bool ask;
-	int r = vault_once_begin(&b->transit_known, c, &ask, err);
+	int r = once_begin(&b->transit_known, c, &ask, err);
 
 	if (r != 0 || !ask)
-		return r;
+		return r != 0 ? error_prefix(err, "vault") : 0;
 	r = key_ask(b, c, name, err);
-	vault_once_end(&b->transit_known, r == 0);
+	once_end(&b->transit_known, r == 0);
 	return r;
 }
 

@@ -1,25 +1,22 @@
-/* SPDX-License-Identifier: Apache-2.0
- *
- * A question of which one answer serves all callers: the first asks, those who come meanwhile wait.  If he learns
- * nothing, each of them asks for himself. */
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "backends/once.h"
+
 #include <errno.h>
 #include <time.h>
 
-#include "backends/vault_parts.h"
-
-void vault_once_init(struct vault_once *o)
+void once_init(struct once *o)
 {
 	pthread_mutex_init(&o->lock, NULL);
 	pthread_cond_init(&o->news, NULL);
 }
 
-void vault_once_destroy(struct vault_once *o)
+void once_destroy(struct once *o)
 {
 	pthread_mutex_destroy(&o->lock);
 	pthread_cond_destroy(&o->news);
 }
 
-int vault_once_begin(struct vault_once *o, const struct call *c, bool *ret_ask, struct error *err)
+int once_begin(struct once *o, const struct call *c, bool *ret_ask, struct error *err)
 {
 	const struct timespec until = { .tv_sec = c->deadline / 1000000000, .tv_nsec = c->deadline % 1000000000 };
 	int r = 0;
@@ -38,10 +35,10 @@ int vault_once_begin(struct vault_once *o, const struct call *c, bool *ret_ask, 
 		r = 0;
 	}
 	pthread_mutex_unlock(&o->lock);
-	return r == 0 ? 0 : error_set(err, ETIMEDOUT, "vault: no answer to another caller within the time allowed");
+	return r == 0 ? 0 : error_set(err, ETIMEDOUT, "no answer to another caller within the time allowed");
 }
 
-void vault_once_end(struct vault_once *o, bool known)
+void once_end(struct once *o, bool known)
 {
 	pthread_mutex_lock(&o->lock);
 	if (known)
