@@ -27,7 +27,7 @@ static void row(FILE *file, const char *label, size_t n, const char *remark)
 	char number[TEXT_MAX];
 
 	if (n > 0)
-		fprintf(file, "  %-12s %11s%s%s\n", label, text_count(number, n), *remark != '\0' ? "  " : "", remark);
+		fprintf(file, "  %-13s %10s%s%s\n", label, text_count(number, n), *remark != '\0' ? "  " : "", remark);
 }
 
 static const char *headline(struct run *run, int status, const struct error *failure)
