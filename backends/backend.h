@@ -62,7 +62,8 @@ typedef bool backend_emit(const struct backend_entry *e, void *arg);
 struct backend_options {                      /* what the user allows, beyond the configuration file */
 	unsigned in_flight;                   /* requests at once, at most; 0: the module's own choice */
 	double per_second;                    /* 0: no limit but the service's */
-	bool write, create_store;
+	bool write;
+	bool create_store;                    /* make it if it is missing; close() removes what stayed empty */
 	int recovery_days;                    /* a removed key can be restored so long, where the service can do that; 0: the
 	                                       * module's own choice, -1: gone at once */
 };

@@ -89,13 +89,14 @@ static bool dir_name_ok(const char *name)
 /* --- open, close ------------------------------------------------------------------------------------------------ */
 
 /* Only the last component: a mistyped path makes no tree. */
-static int dir_make(const char *path, struct error *err)
+static int dir_make(struct backend *s, struct error *err)
 {
-	if (mkdir(path, 0700) == 0 || errno == EEXIST)
+	s->made = mkdir(s->path, 0700) == 0;
+	if (s->made || errno == EEXIST)
 		return 0;
 	return errno == ENOENT ?
-		error_set(err, ENOENT, "fs %s: its parent directory does not exist", path) :
-		error_set(err, errno, "fs %s: cannot be made: %s", path, strerror(errno));
+		error_set(err, ENOENT, "fs %s: its parent directory does not exist", s->path) :
+		error_set(err, errno, "fs %s: cannot be made: %s", s->path, strerror(errno));
 }
 
 static int dir_open_fd(struct backend *s, struct error *err)
@@ -145,6 +146,8 @@ static void dir_close(struct backend *s)
 {
 	if (s == NULL)
 		return;
+	if (s->made)
+		rmdir(s->path);               /* fails, as it should, if anything was stored there */
 	if (s->fd >= 0)
 		close(s->fd);
 	dirsync_destroy(&s->sync);
@@ -177,7 +180,7 @@ static int dir_open(const struct config_map *cfg, const struct backend_options *
 	if (s->path == NULL)
 		r = error_set(err, ENOMEM, "no memory");
 	if (r == 0 && o->create_store)
-		r = dir_make(s->path, err);
+		r = dir_make(s, err);
 	if (r == 0)
 		r = dir_open_fd(s, err);
 	if (r == 0)

@@ -19,6 +19,7 @@ struct backend {                              /* of this module; both its files 
 	int fd;
 	bool listable;                /* else fd is O_PATH: keys open by name, but neither readdir nor fsync */
 	bool write;
+	bool made;                    /* by this handle, which removes it again if nothing was stored in it */
 	bool in_memory;               /* tmpfs, ramfs: nothing survives a power cut, so syncing is no use */
 	bool network;
 	bool give;                    /* we are root and the directory is a service's: new files are its, too */

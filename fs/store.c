@@ -4,10 +4,12 @@
 #include "fs/store.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "backends/config.h"
 #include "backends/dir.h"
@@ -130,6 +132,23 @@ int store_open(const char *where, const struct backend_options *o, void (*warn)(
 	}
 	*ret = s;
 	return 0;
+}
+
+int store_makeable(const char *where, struct error *err)
+{
+	bool directory;
+	int r = where_is_directory(where, true, &directory, err);
+	char *parent = r == 0 && directory ? strdup(where) : NULL;
+
+	if (r == 0 && directory) {
+		if (parent == NULL)
+			r = error_set(err, ENOMEM, "no memory");
+		else if (access(dirname(parent), W_OK | X_OK) != 0)
+			r = errno == ENOENT ? error_set(err, ENOENT, "fs %s: its parent directory does not exist", where) :
+				error_set(err, errno, "fs %s: cannot be made: %s", where, strerror(errno));
+	}
+	free(parent);
+	return r;
 }
 
 void store_close(struct store *s)

@@ -24,6 +24,8 @@ struct store {
  * sentence.  Warnings as in config_load(). */
 int store_open(const char *where, const struct backend_options *o, void (*warn)(const char *sentence, void *arg), void *arg,
                struct store *ret, struct error *err);
+/* Would create_store make this directory?  Nothing is made. */
+int store_makeable(const char *where, struct error *err);
 void store_close(struct store *s);            /* accepts the zeroed one */
 unsigned store_caps(const struct store *s);
 

@@ -6,6 +6,8 @@
 
 #include "fs/migrate/run.h"
 
+/* For the plan: a key whose name the backup holds with another value is settled as a conflict.  Writes nothing. */
+int backup_plan(struct run *run, struct error *err);
 /* Before anything is replaced: store the old value of each key that will be, and read it back.  A key whose backup
  * fails is settled as failed and will not be replaced. */
 int backup_run(struct run *run, struct error *err);

@@ -31,7 +31,7 @@ static int write_keys(struct run *run, struct error *err)
 	int r = run->options.mode == MODE_FORCE ? ask_replace(run, err) : 0;
 
 	if (r == -ECANCELED)
-		run->blocked = true;          /* by the user */
+		run->blocked = run->declined = true;
 	if (r == 0 && run->backup.open)
 		r = backup_run(run, err);
 	return r == 0 ? copy_run(run, err) : r;

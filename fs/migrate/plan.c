@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/migrate/backup.h"
 #include "fs/migrate/caseless.h"
 #include "fs/migrate/compare.h"
 #include "fs/migrate/gather.h"
@@ -117,6 +118,8 @@ int plan_make(struct run *run, struct error *err)
 			run_settled(run, &run->items[i]);
 	if (r == 0)
 		r = lanes_run(run, &phase, err);
+	if (r == 0)
+		r = backup_plan(run, err);
 	if (r == 0)
 		r = names_missing(run, err);
 	if (r != 0)

@@ -3,6 +3,8 @@
  * What a settled key does to the run, and how the run ends. */
 #include "fs/migrate/run.h"
 
+#include <string.h>
+
 #include "fs/migrate/report.h"
 #include "fs/migrate/signals.h"
 
@@ -21,12 +23,20 @@ void run_settled(struct run *run, struct item *item)
 		atomic_store(&run->stopping, true);
 }
 
+/* Why a key that could have been written was not. */
+static const char *pending_reason(const struct run *run)
+{
+	return run->blocked ? "held back" : run->options.dry_run ? NULL : "not started";
+}
+
 void run_show(struct run *run, bool all)
 {
 	for (size_t i = 0; i < run->count; i++) {
 		struct item *item = &run->items[i];
 		if (item->shown || (item->outcome == OUTCOME_PENDING && !all))
 			continue;
+		if (item->outcome == OUTCOME_PENDING && item->reason == NULL && pending_reason(run) != NULL)
+			item->reason = strdup(pending_reason(run));
 		item->shown = true;
 		report_item(run->report, item);
 	}

@@ -36,7 +36,8 @@ struct run {
 
 	struct tally tally;                   /* of settled items */
 	bool planned;                         /* what settles from now on is shown at once */
-	bool blocked;                         /* the plan forbids writing */
+	bool blocked;                         /* nothing may be written: the plan forbids it, */
+	bool declined;                        /* or the user, asked whether to replace */
 	atomic_bool stopping;                 /* start no new key: a signal, --max-errors, or a side that only refuses */
 	atomic_bool no_replace;               /* a key was lost, or its backup: start no other replace */
 	struct cancel stop;                   /* requested with the first signal: ends waiting, and calls that write nothing */

@@ -4,6 +4,7 @@
 #include "fs/migrate/side.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -30,6 +31,28 @@ static int open_failed(struct side *s, const char *where, int r, struct error *e
 	return -err->code;
 }
 
+static char *label_of_directory(const char *where)
+{
+	char *label;
+
+	return asprintf(&label, "fs %s", where) < 0 ? NULL : label;
+}
+
+/* What --create would make. */
+static int side_imagine(struct side *s, const char *where, struct error *err)
+{
+	int r = store_makeable(where, err);
+
+	if (r != 0)
+		return r;
+	s->absent = true;
+	s->caps = BACKEND_READ | BACKEND_WRITE | BACKEND_LOCAL;
+	s->store.where = strdup(where);
+	/* A configuration file is there, and its directory is not: only the file has a name so far. */
+	s->store.label = s->store.where == NULL || access(where, F_OK) == 0 ? NULL : label_of_directory(where);
+	return s->store.where != NULL ? 0 : error_set(err, ENOMEM, "no memory");
+}
+
 int side_open(struct side *s, enum role role, const char *where, const struct migrate_options *o, bool write,
 	      void (*warn)(const char *sentence, void *arg), void *arg, struct error *err)
 {
@@ -43,15 +66,12 @@ int side_open(struct side *s, enum role role, const char *where, const struct mi
 	pthread_mutex_init(&s->pace_lock, NULL);
 	s->open = true;
 	int r = store_open(where, &options, warn, arg, &s->store, err);
-	if (r == -ENOENT && role != ROLE_SOURCE && o->create && !write) {
-		s->absent = true;
-		s->store.where = strdup(where);
-		s->caps = BACKEND_READ | BACKEND_WRITE | BACKEND_LOCAL;
-		return s->store.where != NULL ? 0 : error_set(err, ENOMEM, "no memory");
-	}
+	if (r == -ENOENT && role != ROLE_SOURCE && o->create && !write)
+		r = side_imagine(s, where, err);
+	else if (r == 0)
+		s->caps = s->store.ops->caps;
 	if (r != 0)
 		return open_failed(s, where, r, err);
-	s->caps = s->store.ops->caps;
 	/* Stores on the network keep the limit themselves, retries and logins included. */
 	if (o->tpslimit > 0 && (s->caps & BACKEND_LOCAL || s->store.mount))
 		s->pace = (int64_t)(1e9 / o->tpslimit);
@@ -77,10 +97,7 @@ void side_close(struct side *s)
 {
 	if (!s->open)
 		return;
-	if (s->absent)
-		free(s->store.where);
-	else
-		store_close(&s->store);
+	store_close(&s->store);
 	listing_free(&s->ahead);
 	free(s->identity);
 	pthread_mutex_destroy(&s->pace_lock);

@@ -81,7 +81,7 @@ static void print_written(FILE *file, const struct run *run)
 	row(file, "created", created, proof);
 	row(file, "replaced", replaced, proof);
 	if (run->blocked) {
-		row(file, "held back", pending, "until the rest is settled");
+		row(file, "held back", pending, run->declined ? "as you said" : "until the rest is settled");
 	} else if (o->dry_run && !atomic_load(&run->stopping)) {
 		row(file, "would create", pending - replace, "");
 		row(file, "would replace", replace, run->backup.open ? "after a backup" : "");
@@ -128,7 +128,7 @@ static void print_side(FILE *file, const struct side *side)
 	side_counts(side, &c);
 	if (c.requests == 0)
 		return;
-	fprintf(file, "  %-12s %11s  %s", side->word, text_count(a, c.requests), c.requests == 1 ? "request" : "requests");
+	fprintf(file, "  %-13s %10s  %s", side->word, text_count(a, c.requests), c.requests == 1 ? "request" : "requests");
 	if (c.retries > 0)
 		fprintf(file, ", %s repeated", text_count(a, c.retries));
 	if (c.throttled > 0)
@@ -147,7 +147,7 @@ static void print_throttled(FILE *file, const struct side *side)
 
 	side_counts(side, &c);
 	if (c.throttled_ns >= HELD_SHOWN_NS)
-		fprintf(file, "  %-12s %11s  held back by the %s\n", "throttled", text_seconds(a, c.throttled_ns), side->word);
+		fprintf(file, "  %-13s %10s  held back by the %s\n", "throttled", text_seconds(a, c.throttled_ns), side->word);
 }
 
 static void print_time(FILE *file, const struct run *run)
@@ -156,7 +156,7 @@ static void print_time(FILE *file, const struct run *run)
 	size_t written = tally_count(&run->tally, OUTCOME_CREATED) + tally_count(&run->tally, OUTCOME_REPLACED);
 	char a[TEXT_MAX], b[TEXT_MAX];
 
-	fprintf(file, "  %-12s %11s", "elapsed", text_seconds(a, elapsed));
+	fprintf(file, "  %-13s %10s", "elapsed", text_seconds(a, elapsed));
 	if (written > 0 && elapsed > 0)
 		fprintf(file, "  %s/s", text_keys(b, (uint64_t)((double)written * 1e9 / (double)elapsed)));
 	fputc('\n', file);

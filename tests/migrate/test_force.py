@@ -36,10 +36,13 @@ def test_a_backup_that_holds_another_value_of_a_name_keeps_it_and_the_key_is_not
     a, b, old = differing
     kept = keys.a()
     backup = store("old", {"k1": kept, "k2": old["k2"]})
-    result = migrate("--from", a.path, "--to", b.path, "-f", "--backup-to", backup.path).expect(1)
+    planned = migrate("-n", "--from", a.path, "--to", b.path, "-f", "--backup-to", backup.path).expect(6)
+    assert "would replace          2  after a backup" in planned.err and b.all() == old
+    result = migrate("--from", a.path, "--to", b.path, "-f", "--backup-to", backup.path).expect(6)
     assert backup.all() == {"k0": old["k0"], "k1": kept, "k2": old["k2"]}
     assert b.all() == {"k0": a.value("k0"), "k1": old["k1"], "k2": a.value("k2")}
-    assert "! k1: not replaced, since it could not be backed up" in result.lines[0]
+    said = "* k1: not replaced, since it could not be backed up: the backup already holds another value of that name"
+    assert planned.lines[1].startswith(said) and result.lines[0].startswith(said)
 
 
 @pytest.mark.parametrize("rule, status", [("/old:create:k1:fail=ENOSPC", 5), ("/old:create:k1:lie", 1),

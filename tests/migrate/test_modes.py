@@ -37,8 +37,8 @@ def test_a_conflict_in_default_mode_writes_nothing_at_all(migrate, sides, keys):
     a, b = sides
     b.put("beta", keys.a())
     before = b.all()
-    result = migrate("--from", a.path, "--to", b.path).expect(6)
-    assert b.all() == before
+    result = migrate("--from", a.path, "--to", b.path, "-v").expect(6)
+    assert b.all() == before and "+ alpha: held back" in result.lines
     assert "* beta: the target holds another value" in result.lines
     assert "nothing was written" in result.err and "held back              2" in result.err
     assert result.err.index("--merge") < result.err.index("--force") < result.err.index("--backup-to")

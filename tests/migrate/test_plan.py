@@ -71,6 +71,21 @@ def test_create_makes_the_last_component_of_a_missing_target_only(migrate, sides
     assert sorted(os.listdir(tmp / "x")) == a.names()
 
 
+def test_what_create_made_goes_again_if_nothing_was_stored_there(migrate, store, tmp):
+    a = store("a", {"broken": b""})
+    for arguments in (["--from", a.path], ["-n", "--from", a.path]):
+        result = migrate(*arguments, "--to", tmp / "new", "--create").expect(6)
+        assert not (tmp / "new").exists()
+        assert f"fs {a.path} -> fs {tmp / 'new'}: " in result.err
+
+
+def test_a_dry_run_of_create_sees_what_cannot_be_made(migrate, sides, tmp):
+    a, _ = sides
+    for target in (tmp / "x/y", tmp / "nothing.yml"):
+        assert migrate("-n", "--from", a.path, "--to", target, "--create").expect(3).err == \
+            migrate("--from", a.path, "--to", target, "--create").expect(3).err
+
+
 def test_patterns_include_and_exclude_select_together(migrate, store, keys):
     a, b = store("a", {name: keys.a() for name in ("app-1", "app-2", "app-old", "web-1", "db")}), store("b")
     migrate("--from", a.path, "--to", b.path, "app-*", "--exclude", "*-old", "web-?").expect(0)

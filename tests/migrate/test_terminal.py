@@ -30,7 +30,7 @@ def test_anything_but_y_and_yes_is_no(terminal, differing, answer):
     t.wait("[y/N]")
     t.type(answer)
     assert t.finish() == 6 and b.all() == old
-    assert "nothing was written" in t.text
+    assert "nothing was written" in t.text and "held back              7  as you said" in t.text
 
 
 def test_the_question_names_the_backup(terminal, differing, store):
