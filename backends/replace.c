@@ -24,6 +24,12 @@ struct replacement {
 
 enum found { FOUND_NONE, FOUND_OLD, FOUND_NEW, FOUND_OTHER, FOUND_UNKNOWN };
 
+/* What cannot be decoded is somebody's value all the same. */
+static bool undecodable(int r)
+{
+	return r == -EBADMSG || r == -ENOMSG || r == -EFBIG;
+}
+
 static enum found look(const struct replacement *p, const struct call *c)
 {
 	SECRET(now);
@@ -31,8 +37,7 @@ static enum found look(const struct replacement *p, const struct call *c)
 
 	if (r == 0)
 		return secret_equal(&now, p->val) ? FOUND_NEW : secret_equal(&now, p->old) ? FOUND_OLD : FOUND_OTHER;
-	/* What cannot be decoded is somebody's value all the same. */
-	return r == -ENOENT ? FOUND_NONE : r == -EBADMSG || r == -ENOMSG || r == -EFBIG ? FOUND_OTHER : FOUND_UNKNOWN;
+	return r == -ENOENT ? FOUND_NONE : undecodable(r) ? FOUND_OTHER : FOUND_UNKNOWN;
 }
 
 static int stale(const struct replacement *p, const char *what, struct error *err)
@@ -90,6 +95,8 @@ static int compare(const struct replacement *p, const struct call *c, bool *ret_
 
 	if (r == -ENOENT)
 		return stale(p, "removed", err);
+	if (undecodable(r))
+		return stale(p, "changed", err);
 	if (r != 0)
 		return r;
 	*ret_done = secret_equal(&now, p->val);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 
+#include "fs/migrate/again.h"
 #include "fs/migrate/compare.h"
 #include "fs/migrate/lanes.h"
 #include "fs/migrate/replacing.h"
@@ -66,7 +67,9 @@ static void copy_item(struct run *run, struct item *item, struct cancel *cancel)
 		replacing_item(run, item, &value, cancel);
 	else
 		create(run, item, &value, cancel);
-	if (item->outcome != OUTCOME_PENDING)
+	if (again_due(run, item))
+		item->again = true;
+	else if (item->outcome != OUTCOME_PENDING)
 		run_settled(run, item);
 }
 
@@ -79,5 +82,7 @@ int copy_run(struct run *run, struct error *err)
 {
 	static const struct phase phase = { .verb = "copying", .wants = copy_wanted, .work = copy_item };
 
-	return lanes_run(run, &phase, err);
+	int r = lanes_run(run, &phase, err), again = again_run(run, r == 0 ? err : NULL);
+
+	return r == 0 ? again : r;
 }

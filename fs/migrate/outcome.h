@@ -49,6 +49,7 @@ struct item {                 /* one key; a million of them have to fit */
 	uint8_t outcome;
 	uint8_t flags;
 	bool shown;           /* reported already */
+	bool again;           /* to be looked at once more before it settles (again.h) */
 };
 
 /* The word for it in JSON and summary, and the symbol that stands before a name. */

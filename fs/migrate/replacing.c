@@ -11,7 +11,8 @@
 #include "fs/migrate/report.h"
 #include "fs/migrate/verify.h"
 
-static const int64_t RESCUE_FIRST = 500000000, RESCUE_MAX = INT64_C(30000000000);
+static const int64_t RESCUE_FIRST = 500000000, RESCUE_MAX = INT64_C(30000000000),
+		     LOOK_PAUSE = 250000000;
 static const double LAST_SECONDS = 5;
 
 struct replacing {
@@ -113,7 +114,7 @@ static void replaced(struct replacing *g)
 	else if (r == -ECANCELED)
 		verify_interrupted(item, OUTCOME_REPLACED);
 	else if (r != 0)
-		item_settle(item, OUTCOME_FAILED, &err);
+		item_settle(item, r == -ESTALE ? OUTCOME_CONFLICT : OUTCOME_FAILED, &err);
 	else if (run->backup.open && backup_holds(run, item->name, g->old, NULL, &err) != 0)
 		backup_vanished(g, &err);
 	else
@@ -198,6 +199,25 @@ static void replace_readable(struct replacing *g)
 		item_settle(item, OUTCOME_FAILED, &err);
 }
 
+static bool unreadable(int r)
+{
+	return r == -EBADMSG || r == -ENOMSG || r == -EFBIG;
+}
+
+/* What cannot be read is looked at three times: while somebody else writes it, a store may show half of what he does. */
+static int old_get(struct replacing *g, struct secret *old, struct error *err)
+{
+	struct call pausing = { .deadline = INT64_MAX, .cancel = g->cancel };
+	int r = 0;
+
+	for (int looks = 0; looks < 3; looks++) {
+		r = side_get(&g->run->target, g->cancel, g->item->name, old, err);
+		if (!unreadable(r) || (looks < 2 && call_sleep(&pausing, LOOK_PAUSE << looks, true) != 0))
+			break;
+	}
+	return r;
+}
+
 void replacing_item(struct run *run, struct item *item, const struct secret *value, struct cancel *cancel)
 {
 	SECRET(old);
@@ -208,11 +228,10 @@ void replacing_item(struct run *run, struct item *item, const struct secret *val
 		item_settle_as(item, OUTCOME_FAILED, EAGAIN, "not replaced: another replace of this run went wrong");
 		return;
 	}
-	int r = side_get(&run->target, cancel, item->name, &old, &err);
-	bool unreadable = r == -EBADMSG || r == -ENOMSG || r == -EFBIG;
+	int r = old_get(&g, &old, &err);
 	if (r == 0 && secret_equal(&old, value)) {
 		item_settle(item, OUTCOME_IDENTICAL, NULL);
-	} else if (r == 0 || (unreadable && run->options.raw && !run->backup.open)) {
+	} else if (r == 0 || (unreadable(r) && run->options.raw && !run->backup.open)) {
 		g.old = r == 0 ? &old : NULL;
 		watch_begin(&g.watch, run, item->name);
 		if (r == 0)
@@ -220,7 +239,21 @@ void replacing_item(struct run *run, struct item *item, const struct secret *val
 		else
 			replace_unreadable(&g);
 		watch_end(&g.watch);
+	} else if (r == -ENOENT) {
+		item_settle_as(item, OUTCOME_CONFLICT, ESTALE, "somebody removed it meanwhile: the next run creates it");
 	} else if (r != -ECANCELED) {
 		item_settle(item, OUTCOME_FAILED, &err);
 	}
+}
+
+void replacing_vanished(struct run *run, struct item *item, const struct secret *value, struct cancel *cancel)
+{
+	struct replacing g = { .run = run, .item = item, .value = value, .cancel = cancel };
+	struct error err = ERROR_INIT;
+
+	item->flags &= (uint8_t)~ITEM_VERIFIED;
+	error_set(&err, ENOENT, "it was replaced and read back, and then removed by somebody else");
+	watch_begin(&g.watch, run, item->name);
+	rescue_settle(&g, &err);
+	watch_end(&g.watch);
 }

@@ -9,4 +9,8 @@
 /* Replace and verify one key, and settle it. */
 void replacing_item(struct run *run, struct item *item, const struct secret *value, struct cancel *cancel);
 
+/* A key that was replaced is absent later in the run: a delete of another run, or one of ours that came late.  Store the
+ * new value again; settle it if that is not possible. */
+void replacing_vanished(struct run *run, struct item *item, const struct secret *value, struct cancel *cancel);
+
 #endif

@@ -22,10 +22,18 @@ static int look(struct side *side, const char *name, const struct secret *value,
 	if (r == -ESTALE)
 		return -EAGAIN;
 	if (r != 0)
-		return error_prefix(err, "written, but not read back");
+		error_prefix(err, "written, but not read back");
+	/* While somebody else writes it, a store may show half of what he does. */
+	if (r == -EBADMSG)
+		return -EAGAIN;
+	if (r != 0)
+		return r;
 	if (secret_equal(&there, value))
 		return 0;
 	bool stale = old != NULL && secret_equal(&there, old);
+	if (old != NULL && !stale)
+		return error_set(err, ESTALE, "somebody changed it meanwhile: the %s holds neither the old nor the new value",
+				 side->word);
 	error_set(err, EPROTO, "the %s accepted the key, but holds %s value", side->word, stale ? "the old" : "another");
 	return stale ? -EAGAIN : -EPROTO;
 }

@@ -13,6 +13,7 @@ import select
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 
 import pytest
@@ -42,7 +43,8 @@ class Held:
 
     def __init__(self, programs, program, tmp, rules, arguments, **how):
         self.programs = programs
-        self.hold, self.calls = tmp / "hold", tmp / "calls"
+        place = pathlib.Path(tempfile.mkdtemp(dir=tmp)) if (tmp / "calls").exists() else tmp
+        self.hold, self.calls = place / "hold", place / "calls"
         self.hold.touch()
         self.calls.touch()
         env = {"KESFS_FAULT": rules.replace("HOLD", f"hold={self.hold}"), "KESFS_FAULT_LOG": str(self.calls)}
@@ -62,6 +64,10 @@ class Held:
 
     def send(self, number):
         self.process.send_signal(number)
+
+    def kill(self):
+        self.process.kill()
+        self.programs.finish(self.process, check=False)
 
     def release(self):
         self.hold.unlink()

@@ -147,18 +147,94 @@ def test_somebody_elses_change_during_the_run_is_left_alone(held, differing, key
     assert b.value("k1") == theirs and "* k1: somebody changed it meanwhile" in result.out
 
 
+@pytest.fixture
+def racing(held, store, keys):
+    """(ours, theirs, b): two runs that replace k; theirs is stopped in the middle of it, ours then replaces k, and is
+    stopped at its next key."""
+    sources = [store("a", {"k": keys.a(), "l": keys.a()}), store("a2", {"k": keys.a()})]
+    b = store("b", {"k": keys.a(), "l": keys.a()})
+
+    def start(theirs_stops_at):
+        theirs = held(f"/b:*:*:gap,/b:{theirs_stops_at}:k:HOLD", "--from", sources[1].path, "--to", b.path, "-f", "k")
+        theirs.wait_call(f"begin {theirs_stops_at} k 0")
+        if theirs_stops_at == "create":
+            b.put("k", keys.a())        # so that there is something to replace
+        ours = held("/b:*:*:gap,/b:create:l:HOLD", "--from", sources[0].path, "--to", b.path, "-f", "-j", "1")
+        ours.wait_call("begin create l 0")
+        assert b.value("k") == sources[0].value("k")
+        return ours, theirs, b, [source.value("k") for source in sources]
+    return start
+
+
+def test_of_two_runs_that_replace_one_key_the_one_whose_value_went_does_not_call_it_verified(racing):
+    ours, theirs, b, values = racing("remove")
+    theirs.release().finish().expect(0)
+    result = ours.release().finish().expect(6)
+    assert b.value("k") == values[1]
+    assert "* k: replaced and read back, but somebody changed it meanwhile" in result.out
+    assert "replaced               1  verified" in result.err and "conflict               1" in result.err
+
+
+def test_of_two_runs_that_replace_one_key_the_later_one_leaves_the_others_value_that_it_finds_in_its_gap(racing):
+    ours, theirs, b, values = racing("create")
+    result = theirs.release().finish().expect(6)
+    assert "* k: somebody changed it meanwhile" in result.out
+    ours.release().finish().expect(0)
+    assert b.value("k") == values[0]
+
+
+def test_a_replaced_key_that_is_gone_later_in_the_run_is_stored_again(racing):
+    ours, theirs, b, values = racing("remove")
+    theirs.kill()
+    b.remove("k")
+    result = ours.release().finish().expect(0)
+    assert b.value("k") == values[0] and "then removed by somebody else" in result.err
+    assert "replaced               2  verified" in result.err
+
+
+def test_an_interrupted_run_leaves_out_the_last_look_and_says_what_it_knows(racing):
+    ours, theirs, b, values = racing("remove")
+    ours.send(signal.SIGINT)
+    ours.wait_said("interrupted: finishing")
+    assert "replaced               2  verified" in ours.release().finish().expect(130).err
+    theirs.kill()
+
+
 def test_force_with_raw_replaces_a_value_that_cannot_even_be_read(faulty, differing):
     a, b, old = differing
-    rules = "/b:get:k1:fail=EBADMSG:x2"
+    rules = "/b:get:k1:fail=EBADMSG:x4"
     assert "* k1" in faulty(rules, "--from", a.path, "--to", b.path, "-f").expect(6).out
     assert b.value("k1") == old["k1"]
     faulty(rules, "--from", a.path, "--to", b.path, "-f", "--raw").expect(0)
     assert b.all() == a.all()
 
 
+def test_a_value_that_cannot_be_read_for_a_moment_is_not_removed_unread(held, differing):
+    """As of Vault, while somebody else replaces the key."""
+    a, b, _ = differing
+    rules = "/b:*:*:gap,/b:get:k1:fail=EBADMSG:x2"
+    run = held(rules, "--from", a.path, "--to", b.path, "-f", "--raw", "k1")
+    run.finish().expect(0)
+    assert b.value("k1") == a.value("k1")
+    calls = run.calls.read_text().splitlines()
+    before = calls[:calls.index("begin remove k1 0")]
+    assert before[-2:] == ["begin get k1 0", "end get k1 0"] and before.count("end get k1 0") >= 2
+
+
+def test_a_key_that_somebody_removed_after_the_plan_is_told_and_the_next_run_creates_it(held, migrate, differing):
+    a, b, _ = differing
+    run = held("/b:*:*:gap,/b:create:k0:HOLD", "--from", a.path, "--to", b.path, "-f", "-j", "1")
+    run.wait_call("begin create k0 0")
+    b.remove("k1")
+    result = run.release().finish().expect(6)
+    assert "* k1: somebody removed it meanwhile: the next run creates it" in result.out
+    migrate("--from", a.path, "--to", b.path, "-f").expect(0)
+    assert b.all() == a.all()
+
+
 def test_raw_that_removed_a_value_and_cannot_store_the_new_one_goes_on_until_it_can(faulty, differing):
     a, b, _ = differing
-    rules = "/b:get:k1:fail=EBADMSG:x2,/b:create:k1:fail=EHOSTUNREACH:x2"
+    rules = "/b:get:k1:fail=EBADMSG:x4,/b:create:k1:fail=EHOSTUNREACH:x2"
     result = faulty(rules, "--from", a.path, "--to", b.path, "-f", "--raw", "k1").expect(0)
     assert b.value("k1") == a.value("k1") and "'k1' was removed for a replace, and its new value cannot" in result.err
     assert "replaced               1  verified" in result.err
@@ -166,7 +242,7 @@ def test_raw_that_removed_a_value_and_cannot_store_the_new_one_goes_on_until_it_
 
 def test_raw_that_removed_a_value_and_is_stopped_before_it_could_store_the_new_one_says_lost(held, differing):
     a, b, _ = differing
-    run = held("/b:get:k1:fail=EBADMSG:x2,/b:create:k1:fail=EHOSTUNREACH", "--from", a.path, "--to", b.path, "-f", "--raw", "k1")
+    run = held("/b:get:k1:fail=EBADMSG:x4,/b:create:k1:fail=EHOSTUNREACH", "--from", a.path, "--to", b.path, "-f", "--raw", "k1")
     run.wait_said("'k1' was removed for a replace")
     run.send(signal.SIGINT)
     result = run.finish().expect(8)

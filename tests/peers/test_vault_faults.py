@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Things that happen in the middle of a run: it finishes, or says exactly what is open, and the same command completes it."""
+import json
 import os
 import re
 import signal
+import threading
 
 import pytest
 
@@ -170,6 +172,51 @@ def test_on_kv_v1_nothing_is_sent_again_before_a_look_has_found_the_name_free(va
     said = migrate("--from", source.config, "--to", engine.config(endpoint=wire.endpoint)).expect({1, 5, 6})
     assert wire.tripped == 5 and engine.value("my-key") == theirs
     assert "my-key" in said.out + said.err
+
+
+def test_of_two_runs_that_replace_one_key_on_kv_v2_only_the_one_whose_value_is_there_calls_it_verified(
+        vault_engine, store, keys, tripwire, programs):
+    """The delete of theirs, on its way since before, hits the value that ours has stored; ours sees it at its end."""
+    engine, deleting, went = vault_engine(2), threading.Event(), threading.Event()
+    engine.put_all({"k": keys.a(), "l": keys.a()})
+    ours, theirs = store("ours", {"k": keys.a(), "l": keys.a()}), store("theirs", {"k": keys.a()})
+    wire = tripwire(engine.vault.port).at(b"DELETE /v1/" + engine.metadata("k").encode(), 1,
+                                          lambda: deleting.set() or went.wait())
+    other = programs.start([programs.kesfs_migrate, "--force", "--from", theirs.config, "--to",
+                            engine.config(endpoint=wire.endpoint), "k"])
+    assert deleting.wait(60)
+
+    def overtaken():
+        assert engine.value("k") == ours.value("k")
+        went.set()
+        programs.finish(other).expect(0)
+    mine = tripwire(engine.vault.port).at(put(engine) + b"l", 1, overtaken)
+    try:
+        said = programs.migrate("--force", "-j", "1", "--from", ours.config, "--to", engine.config(endpoint=mine.endpoint))
+    finally:
+        went.set()
+    assert mine.tripped, "k comes before l"
+    assert engine.all() == {"k": theirs.value("k"), "l": ours.value("l")}
+    assert said.status == 6 and "* k: replaced and read back, but somebody changed it meanwhile" in said.out, said
+
+
+def test_two_runs_that_replace_the_same_keys_on_kv_v2_at_once_leave_each_with_one_value_that_its_run_counts(
+        vault_engine, store, keys, programs, tmp):
+    engine, names = vault_engine(2), [f"key-{i}" for i in range(40)]
+    engine.put_all({name: keys.a() for name in names})
+    sources = [store(name, {key: keys.a() for key in names}) for name in ("one", "two")]
+    runs = [programs.start([programs.kesfs_migrate, "--force", f"--json={tmp / source.path.name}.json", "--from", source.config,
+                            "--to", engine.config()]) for source in sources]
+    for run in runs:
+        programs.finish(run).expect({0, 6})
+    there = engine.all()
+    assert there.keys() == set(names)
+    said = [{o["name"]: o for o in map(json.loads, (tmp / f"{source.path.name}.json").read_text().splitlines())
+             if o["type"] == "key"}
+            for source in sources]
+    for name in names:
+        owner = [source.value(name) for source in sources].index(there[name])
+        assert said[owner][name]["outcome"] == "replaced" and said[owner][name]["verified"], said[owner][name]
 
 
 @pytest.mark.long

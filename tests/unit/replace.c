@@ -169,6 +169,14 @@ static void an_unreadable_old_value_is_not_removed(void **state)
 	assert_int_equal(store.remove_calls, 0);
 }
 
+static void a_value_that_cannot_be_decoded_any_more_is_somebody_elses(void **state)
+{
+	SCRIPT(gets, FAILS);
+	store.get_code = EBADMSG;
+	assert_int_equal(run(30), -ESTALE);
+	assert_int_equal(store.remove_calls, 0);
+}
+
 static void the_value_that_is_there_already_needs_nothing(void **state)
 {
 	secret_copy(&store.there, &new);
@@ -355,6 +363,7 @@ int main(void)
 		CASE(the_new_value_takes_the_place_of_the_old),
 		CASE(another_value_than_the_old_is_left_alone),
 		CASE(an_unreadable_old_value_is_not_removed),
+		CASE(a_value_that_cannot_be_decoded_any_more_is_somebody_elses),
 		CASE(the_value_that_is_there_already_needs_nothing),
 		CASE(a_refused_removal_changes_nothing),
 		CASE(a_removal_whose_answer_was_lost_goes_on),
