@@ -126,6 +126,8 @@ static int aws_open(const struct config_map *cfg, const struct backend_options *
 		return error_set(err, ENOMEM, "aws: no memory");
 	pthread_mutex_init(&b->lock, NULL);
 	once_init(&b->looked);
+	b->warn = o->warn;
+	b->warn_arg = o->warn_arg;
 	b->recovery_days = o->recovery_days == 0 ? RECOVERY_DEFAULT : o->recovery_days < 0 ? 0 : o->recovery_days;
 	int r = endpoint_open(b, cfg, err);
 	if (r == 0)

@@ -139,12 +139,23 @@ static int refuse(const struct aws_ask *a, int code, struct error *err, const ch
 	return error_set(err, code, "aws: %s: %s", a->doing, sentence);
 }
 
+/* Action and resource as a policy would have them.  "Access to KMS is not allowed" is all that AWS says of a missing right to the
+ * KMS key; it adds six letters to the name of a secret. */
 static int refuse_access(struct backend *b, const struct aws_ask *a, const char *message, struct error *err)
 {
-	char sentence[480];
+	const char *from = atomic_load(&b->from), *region = b->region;
+	const char *partition = strncmp(region, "cn-", 3) == 0 ? "aws-cn" : strncmp(region, "us-gov-", 7) == 0 ? "aws-us-gov" : "aws";
+	char needs[320], sentence[ERROR_TEXT_MAX];
 
-	snprintf(sentence, sizeof sentence, "refused: the identity from %s needs 'secretsmanager:%s' on it: %s",
-	         atomic_load(&b->from) != NULL ? atomic_load(&b->from) : "nowhere", a->operation, message);
+	if (strstr(message, "KMS") != NULL || strstr(message, "kms:") != NULL)
+		snprintf(needs, sizeof needs, "'kms:Decrypt'%s on the KMS key", a->change ? " and 'kms:GenerateDataKey'" : "");
+	else if (a->name != NULL)
+		snprintf(needs, sizeof needs, "'secretsmanager:%s' on arn:%s:secretsmanager:%s:*:secret:%.200s-??????", a->operation,
+		         partition, region, a->name);
+	else
+		snprintf(needs, sizeof needs, "'secretsmanager:%s' on *", a->operation);
+	snprintf(sentence, sizeof sentence, "refused: the identity from %s needs %s: %s", from != NULL ? from : "nowhere", needs,
+	         message);
 	return refuse(a, EACCES, err, sentence);
 }
 
@@ -173,8 +184,20 @@ static int classify(struct backend *b, const struct aws_ask *a, const struct htt
 
 /* ---- clocks ---- */
 
-/* The service's clock decides.  true: ours was off, and the next signature is right. */
-static bool skew_learn(struct backend *b, const struct http_reply *reply)
+static void skew_mention(struct backend *b, int64_t skew)
+{
+	char sentence[240];
+
+	if (b->warn == NULL || atomic_exchange(&b->skew_said, true))
+		return;
+	snprintf(sentence, sizeof sentence, "aws: the clock of this machine is %lld min %s AWS's, which refuses what is more than 5 "
+	         "min off: requests are signed with AWS's time now; set the clock", (long long)(llabs(skew) / 60),
+	         skew > 0 ? "behind" : "ahead of");
+	b->warn(sentence, b->warn_arg);
+}
+
+/* The service's clock decides.  true: the one that the request was signed with was off, and the next signature is right. */
+static bool skew_learn(struct backend *b, const struct http_reply *reply, int64_t used)
 {
 	char code[CODE_SIZE], date[64];
 	struct tm tm = { .tm_isdst = 0 };
@@ -186,13 +209,16 @@ static bool skew_learn(struct backend *b, const struct http_reply *reply)
 	if (!http_reply_header(reply, "Date", date, sizeof date) || strptime(date, "%a, %d %b %Y %H:%M:%S", &tm) == NULL)
 		return false;
 	int64_t theirs = (int64_t)timegm(&tm), skew = theirs - (int64_t)time(NULL);
-	int64_t before = atomic_exchange(&b->skew, skew);
-	return llabs(skew - before) > SKEW_MIN;
+	if (llabs(skew - used) <= SKEW_MIN)
+		return false;
+	atomic_store(&b->skew, skew);
+	skew_mention(b, skew);
+	return true;
 }
 
 /* ---- one exchange ---- */
 
-static int exchange(struct backend *b, const struct call *c, const struct aws_ask *a, const struct secret *packed,
+static int exchange(struct backend *b, const struct call *c, const struct aws_ask *a, const struct secret *packed, int64_t skew,
                     struct http_reply *ret, struct error *err)
 {
 	AWS_CREDENTIALS(who);
@@ -205,7 +231,7 @@ static int exchange(struct backend *b, const struct call *c, const struct aws_as
 	const struct sigv4_request request = { .host = b->host, .region = b->region, .service = "secretsmanager",
 	                                       .content_type = media, .target = target, .body = a->body };
 	if (r == 0)
-		r = sigv4_sign(&key, &request, (int64_t)time(NULL) + atomic_load(&b->skew), date, &authorization);
+		r = sigv4_sign(&key, &request, (int64_t)time(NULL) + skew, date, &authorization);
 	if (r != 0)
 		return error_set(err, -r, "aws: the request cannot be signed: %s", strerror(-r));
 	const struct http_header headers[] = {
@@ -231,10 +257,11 @@ struct exchange {
 static int exchange_run(void *arg, const struct secret *packed, struct error *err)
 {
 	struct exchange *x = arg;
-	int r = exchange(x->b, x->call, x->ask, packed, x->reply, err);
+	int64_t skew = atomic_load(&x->b->skew);
+	int r = exchange(x->b, x->call, x->ask, packed, skew, x->reply, err);
 
-	if (r == 0 && skew_learn(x->b, x->reply))
-		r = exchange(x->b, x->call, x->ask, packed, x->reply, err);
+	if (r == 0 && skew_learn(x->b, x->reply, skew))
+		r = exchange(x->b, x->call, x->ask, packed, atomic_load(&x->b->skew), x->reply, err);
 	return r != 0 ? r : classify(x->b, x->ask, x->reply, err);
 }
 

@@ -62,6 +62,9 @@ struct backend {
 	char *url, *host, *region, *kmskey;
 	int recovery_days;            /* 0: none, gone at once */
 	_Atomic int64_t skew;         /* seconds that the service's clock is ahead of ours */
+	atomic_bool skew_said;
+	void (*warn)(const char *sentence, void *arg);        /* NULL: nobody listens */
+	void *warn_arg;
 	_Atomic(const char *) from;   /* which step of the chain gave the credentials */
 	atomic_llong expires;         /* of them; 0: not known */
 	struct once looked;           /* a listing was allowed; account says whose secrets they are, "" if there are none */

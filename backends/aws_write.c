@@ -118,8 +118,8 @@ int aws_create(struct backend *b, const struct call *c, const char *name, const 
 
 		r = aws_ask(b, &change, &ask, &reply, err);
 		if (r == -ENOENT)
-			return error_set(err, EPROTO, "aws: creating key '%s': keystore.aws.secretsmanager.kmskey names a key that does not "
-			                 "exist", name);
+			return error_set(err, EPROTO, "aws: creating key '%s': the KMS key '%s', which keystore.aws.secretsmanager.kmskey names, "
+			                 "does not exist in %s", name, b->kmskey != NULL ? b->kmskey : "aws/secretsmanager", b->region);
 		if (is_lost(r))
 			return settle(b, c, name, val, "creating", err);
 		/* Some services say "exists" of a deleted one, too. */

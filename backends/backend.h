@@ -66,6 +66,10 @@ struct backend_options {                      /* what the user allows, beyond th
 	bool create_store;                    /* make it if it is missing; close() removes what stayed empty */
 	int recovery_days;                    /* a removed key can be restored so long, where the service can do that; 0: the
 	                                       * module's own choice, -1: gone at once */
+	/* What the user should hear as soon as it is known, such as a clock that is off; from any thread.  NULL: nobody
+	 * listens. */
+	void (*warn)(const char *sentence, void *arg);
+	void *warn_arg;
 };
 
 struct backend_counts {                       /* for the summary and .kesfs/status; all since open() */

@@ -109,7 +109,11 @@ int store_open(const char *where, const struct backend_options *o, void (*warn)(
 	       void *arg, struct store *ret, struct error *err)
 {
 	struct store s = { .where = strdup(where) };
+	struct backend_options told = *o;
 	bool directory = false;
+
+	told.warn = warn;
+	told.warn_arg = arg;
 	int r = s.where == NULL ? error_set(err, ENOMEM, "no memory") :
 		where_is_directory(where, o->create_store, &directory, err);
 
@@ -118,7 +122,7 @@ int store_open(const char *where, const struct backend_options *o, void (*warn)(
 	} else if (r == 0) {
 		r = config_load(where, warn, arg, &s.config, err);
 		if (r == 0)
-			r = module_open(&s, config_store(s.config), config_section(s.config), o, err);
+			r = module_open(&s, config_store(s.config), config_section(s.config), &told, err);
 		if (r == 0 && s.ops->notice != NULL && warn != NULL)
 			s.ops->notice(s.handle, warn, arg);
 	}

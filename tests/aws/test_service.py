@@ -147,16 +147,38 @@ def test_a_literal_prefix_becomes_the_service_s_own_filter(fake, config, store, 
     assert [{"Key": "name", "Values": ["my-"]}] in filters
 
 
-def test_a_clock_that_is_off_is_corrected_by_the_service_s(fake, config, keys, migrate):
+@pytest.mark.parametrize("off, words", [(3600, "60 min behind"), (-7200, "120 min ahead of")])
+def test_a_clock_that_is_off_is_corrected_by_the_service_s_and_mentioned_once(fake, config, store, keys, migrate, off, words):
+    source = store("source", keys.many(20))
+    fake.set(clock=off)
+    done = migrate("--from", source.config, "--to", config).expect(0)
+    assert fake.values() == source.all()
+    assert done.err.count(f"the clock of this machine is {words} AWS's") == 1
+
+
+def test_a_mount_mentions_a_clock_that_is_off(fake, config, keys, mount):
     fake.put("my-key", keys.a())
     fake.set(clock=3600)
-    assert migrate("--list", "--from", config).expect(0).lines == ["my-key"]
+    m = mount(config)
+    assert (m / "my-key").read_bytes() == fake.values()["my-key"]
+    assert "60 min behind" in m.log and -3610 <= m.status()["clock_off_seconds"] <= -3590
 
 
-def test_a_missing_permission_is_named(fake, config, migrate):
+def test_a_missing_permission_is_named_with_its_resource(fake, config, store, keys, migrate):
     fake.fail("ListSecrets", DENIED, times=100)
     done = migrate("--list", "--from", config).expect(7)
-    assert "secretsmanager:ListSecrets" in done.err
+    assert "needs 'secretsmanager:ListSecrets' on *" in done.err
+    source = store("source", {"my-key": keys.a()})
+    fake.fail("CreateSecret", DENIED)
+    done = migrate("--from", source.config, "--to", config, "my-key").expect({1, 7})
+    assert "needs 'secretsmanager:CreateSecret' on arn:aws:secretsmanager:us-east-2:*:secret:my-key-??????" in done.err
+
+
+def test_a_missing_right_to_the_kms_key_is_told_from_one_to_the_secret(fake, config, keys, migrate):
+    fake.put("my-key", keys.a())
+    fake.fail("GetSecretValue", Refusal("AccessDeniedException", "Access to KMS is not allowed"), times=100, names=["my-key"])
+    done = migrate("--list", "--long", "--from", config, "my-key")
+    assert "needs 'kms:Decrypt' on the KMS key" in done.err
 
 
 # Runs a program and says on its last line how much memory it had at most, in MiB.
