@@ -42,6 +42,7 @@ enum backend_caps {
 	BACKEND_SIZES     = 1u << 6,          /* stat() knows the true size for free */
 	BACKEND_CASELESS  = 1u << 7,          /* names that differ only in case are one key (Azure) */
 	BACKEND_LAGGING   = 1u << 8,          /* list() may lack what was created, and show what was removed, of late (AWS) */
+	BACKEND_SYNCS     = 1u << 9,          /* a change waits for a disk: many at once cost little more than one */
 };
 
 enum entry_flags {                            /* emitted all the same: the caller counts and names them */

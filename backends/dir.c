@@ -150,6 +150,7 @@ static void dir_close(struct backend *s)
 		rmdir(s->path);               /* fails, as it should, if anything was stored there */
 	if (s->fd >= 0)
 		close(s->fd);
+	crowd_destroy(&s->crowd);
 	dirsync_destroy(&s->sync);
 	pthread_cond_destroy(&s->changed);
 	pthread_mutex_destroy(&s->lock);
@@ -186,6 +187,7 @@ static int dir_open(const struct config_map *cfg, const struct backend_options *
 	if (r == 0)
 		r = dir_learn(s, err);
 	dirsync_init(&s->sync, s->fd);
+	crowd_init(&s->crowd, s->listable && !s->in_memory ? s->fd : -1);
 	if (r != 0) {
 		dir_close(s);
 		return r;
@@ -199,7 +201,13 @@ static int dir_open(const struct config_map *cfg, const struct backend_options *
 
 static unsigned dir_caps_now(struct backend *s)
 {
-	return s->network ? dir_backend.caps & ~(unsigned)BACKEND_LOCAL : dir_backend.caps;
+	unsigned caps = dir_backend.caps;
+
+	if (s->network)
+		caps &= ~(unsigned)BACKEND_LOCAL;
+	if (s->in_memory)
+		caps &= ~(unsigned)BACKEND_SYNCS;
+	return caps;
 }
 
 static int dir_status(struct backend *s, const struct call *c, struct error *err)
@@ -448,7 +456,7 @@ static int dir_get(struct backend *s, const struct call *c, const char *name, st
 const struct backend_ops dir_backend = {
 	.name = "fs",
 	.summary = "a directory with one file per key",
-	.caps = BACKEND_READ | BACKEND_WRITE | BACKEND_REPLACE | BACKEND_LOCAL | BACKEND_SIZES,
+	.caps = BACKEND_READ | BACKEND_WRITE | BACKEND_REPLACE | BACKEND_LOCAL | BACKEND_SIZES | BACKEND_SYNCS,
 	.name_max = 255,
 	.value_max = DIR_VALUE_MAX,
 	.name_ok = dir_name_ok,

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "backends/backend.h"
+#include "backends/crowd.h"
 #include "backends/dirsync.h"
 
 extern const struct backend_ops dir_backend;
@@ -28,6 +29,7 @@ struct backend {                              /* of this module; both its files 
 	dev_t dev;
 	ino_t ino;
 	struct dirsync sync;
+	struct crowd crowd;
 	/* Check and change are one step: changing guards them among our threads, flock() among processes. */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;

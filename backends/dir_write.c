@@ -53,7 +53,7 @@ static void draft_give(const struct backend *s, const struct draft *d)
 		return;
 }
 
-/* Write and sync the value; a refusal leaves nothing behind. */
+/* Write the value; a refusal leaves nothing behind. */
 static int draft_fill(struct backend *s, struct draft *d, bool named, const struct secret *val)
 {
 	int r = draft_open(s, d, named);
@@ -61,7 +61,14 @@ static int draft_fill(struct backend *s, struct draft *d, bool named, const stru
 	if (r != 0)
 		return r;
 	draft_give(s, d);
-	r = draft_write(d, val);
+	return draft_write(d, val);
+}
+
+/* And sync it. */
+static int draft_make(struct backend *s, struct draft *d, bool named, const struct secret *val)
+{
+	int r = draft_fill(s, d, named, val);
+
 	if (r == 0 && !s->in_memory && fsync(d->fd) != 0)
 		r = -errno;
 	return r;
@@ -89,11 +96,11 @@ static int persist_report(struct backend *s, struct error *err, int r, const cha
 
 /* --- create ----------------------------------------------------------------------------------------------------- */
 
-static int create_once(struct backend *s, const struct call *c, const char *name, const struct secret *val,
+static int create_alone(struct backend *s, const struct call *c, const char *name, const struct secret *val,
 		       struct error *err)
 {
 	AUTO_DRAFT d = { .fd = -1 };
-	int r = draft_fill(s, &d, false, val);
+	int r = draft_make(s, &d, false, val);
 
 	if (r != 0)
 		return dir_error(s, err, -r, "creating", name);
@@ -109,6 +116,27 @@ static int create_once(struct backend *s, const struct call *c, const char *name
 	return persist_report(s, err, persist(s, c, d.fd, unnamed), name);
 }
 
+/* -EAGAIN: nothing was changed; it has to go alone. */
+static int create_crowded(struct backend *s, const struct call *c, const char *name, const struct secret *val,
+			  struct error *err)
+{
+	AUTO_DRAFT d = { .fd = -1 };
+	bool published = false;
+	int r = draft_fill(s, &d, false, val);
+
+	if (r == 0)
+		r = d.name[0] == '\0' ? crowd_publish(&s->crowd, &d, name, c, &published) : -EAGAIN;
+	if (r == -EOPNOTSUPP) {
+		s->named = true;
+		r = -EAGAIN;
+	}
+	if (r == -EAGAIN)
+		return r;
+	if (published)
+		return persist_report(s, err, r, name);
+	return r == -ECANCELED ? call_check(c, err, "fs: creating") : dir_error(s, err, -r, "creating", name);
+}
+
 int dir_create(struct backend *s, const struct call *c, const char *name, const struct secret *val, struct error *err)
 {
 	int r = change_allowed(s, c, name, err);
@@ -119,9 +147,14 @@ int dir_create(struct backend *s, const struct call *c, const char *name, const 
 		return error_set(err, EFBIG, "fs %s: creating '%s': %zu bytes, more than the 1 MiB that a KES server reads",
 				 s->path, name, val->len);
 	s->requests++;
-	bool named = s->named;
-	r = create_once(s, c, name, val, err);
-	return r != 0 && r != -EEXIST && s->named && !named ? create_once(s, c, name, val, err) : r;
+	bool crowded = crowd_enter(&s->crowd) && !s->named, named = s->named;
+	r = crowded ? create_crowded(s, c, name, val, err) : -EAGAIN;
+	if (r == -EAGAIN)
+		r = create_alone(s, c, name, val, err);
+	if (r != 0 && r != -EEXIST && s->named && !named)
+		r = create_alone(s, c, name, val, err);
+	crowd_leave(&s->crowd);
+	return r;
 }
 
 /* --- replace, remove -------------------------------------------------------------------------------------------- */
@@ -244,7 +277,7 @@ int dir_replace(struct backend *s, const struct call *c, const char *name, const
 		return error_set(err, EFBIG, "fs %s: replacing '%s': %zu bytes, more than the 1 MiB that a KES server reads",
 				 s->path, name, val->len);
 	s->requests++;
-	r = draft_fill(s, &d, true, val);
+	r = draft_make(s, &d, true, val);
 	if (r != 0)
 		return dir_error(s, err, -r, "replacing", name);
 	r = change_begin(s, c, name, err);

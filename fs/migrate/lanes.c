@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * How many lanes?  A store on the network decides itself how many requests are in flight, so there are plenty.  A
- * local one is bound by processors (tmpfs) or by syncs that overlap (a disk): it starts with one lane a processor, and
- * gets more as long as the processors are not busy. */
+ * How many lanes?  A store on the network decides itself how many requests are in flight, so there are plenty; and
+ * one on a disk syncs for all who wait, so the more the better.  Else it is bound by processors (tmpfs), or by reads
+ * (a disk): it starts with one lane a processor, and gets more as long as the processors are not busy. */
 #include "fs/migrate/lanes.h"
 
 #include <errno.h>
@@ -164,13 +164,13 @@ static size_t lanes_memory(void)
 }
 
 /* How many to begin with, and how many at most. */
-static size_t lanes_first(const struct run *run, size_t *ret_max)
+static size_t lanes_first(const struct run *run, const struct phase *phase, size_t *ret_max)
 {
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 
 	if (run->options.transfers > 0)
 		return *ret_max = run->options.transfers;
-	if (!run_local(run))
+	if (!run_local(run) || (!phase->reads_only && run->target.caps & BACKEND_SYNCS))
 		return *ret_max = lanes_memory();
 	*ret_max = LANES_LOCAL_MAX;
 	return processors < 1 ? 1 : processors > LANES_LOCAL_MAX ? LANES_LOCAL_MAX : (size_t)processors;
@@ -211,7 +211,7 @@ static int lanes_work(struct lanes *l, size_t first, size_t work)
 int lanes_run(struct run *run, const struct phase *phase, struct error *err)
 {
 	struct lanes l = { .run = run, .phase = phase, .lock = PTHREAD_MUTEX_INITIALIZER, .ended = PTHREAD_COND_INITIALIZER };
-	size_t work = 0, max, first = lanes_first(run, &max);
+	size_t work = 0, max, first = lanes_first(run, phase, &max);
 
 	for (size_t i = 0; i < run->count; i++)
 		work += phase->wants(run, &run->items[i]);

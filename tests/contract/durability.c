@@ -16,10 +16,11 @@
 
 /* --- catching ---------------------------------------------------------------------------------------------------- */
 
-/* Letters: w write, f fsync of a file, d fsync of a directory, l link, r rename without replacing, x exchange,
+/* Letters: w write, f fsync of a file, d fsync of a directory, S syncfs, l link, r rename without replacing, x exchange,
  * u unlink. */
 static char seen[128];
-static char failing;                  /* this one fails with EIO */
+static char failing;                  /* this one fails with EIO, */
+static int failing_after;             /* after so many that do not */
 static bool old_system;               /* no renameat2() */
 
 static bool note(char letter)
@@ -28,9 +29,10 @@ static bool note(char letter)
 
 	if (len + 1 < sizeof seen)
 		seen[len] = letter;
-	if (failing == letter)
-		errno = EIO;
-	return failing != letter;
+	if (failing != letter || failing_after-- > 0)
+		return true;
+	errno = EIO;
+	return false;
 }
 
 ssize_t write(int fd, const void *bytes, size_t len)
@@ -47,6 +49,11 @@ int fsync(int fd)
 	struct stat st;
 
 	return fstat(fd, &st) == 0 && note(S_ISDIR(st.st_mode) ? 'd' : 'f') ? (int)syscall(SYS_fsync, fd) : -1;
+}
+
+int syncfs(int fd)
+{
+	return note('S') ? (int)syscall(SYS_syncfs, fd) : -1;
 }
 
 int linkat(int from, const char *old, int to, const char *new, int flags)
@@ -77,6 +84,11 @@ int unlinkat(int dir, const char *name, int flags)
 
 static struct store *store;
 
+static unsigned long nothing_unwritten(void)
+{
+	return 0;
+}
+
 static int fresh(void **state)
 {
 	store = place_store();
@@ -84,7 +96,15 @@ static int fresh(void **state)
 	store->handle->in_memory = false;
 	memset(seen, 0, sizeof seen);
 	failing = 0;
+	failing_after = 0;
 	old_system = false;
+	struct crowd *crowd = &store->handle->crowd;
+	crowd->fd = store->handle->fd;
+	crowd->able = false;
+	crowd->failed = false;
+	crowd->inside = 0;
+	crowd->rests = 0;
+	crowd->unwritten = nothing_unwritten;
 	return 0;
 }
 
@@ -139,6 +159,73 @@ static void a_named_file_is_synced_before_its_rename_and_the_directory_after(voi
 	assert_int_equal(create(name, &value), 0);
 	assert_string_equal(seen, "wfrd");
 	assert_stored(name, &value);
+}
+
+/* As if others were at work, too. */
+static void crowd_gather(void)
+{
+	store->handle->crowd.able = true;
+	store->handle->crowd.inside = 100;
+}
+
+static void in_a_crowd_the_file_system_is_synced_before_and_after_the_link(void **state)
+{
+	char name[NAME_ROOM];
+
+	if (!unnamed_files_here())
+		skip();
+	VALUE(value, 208);
+	VALUE(other, 208);
+
+	crowd_gather();
+	name_new(name, "crowd");
+	assert_int_equal(create(name, &value), 0);
+	assert_string_equal(seen, "wSlS");
+	assert_stored(name, &value);
+	assert_int_equal(create(name, &other), -EEXIST);
+	assert_stored(name, &value);
+}
+
+/* What the failed sync has lost may be any file's, and an fsync() would not say so again. */
+static void where_a_crowds_sync_fails_each_file_is_written_anew_and_synced_by_itself(void **state)
+{
+	char name[NAME_ROOM];
+
+	if (!unnamed_files_here())
+		skip();
+	VALUE(value, 208);
+
+	crowd_gather();
+	name_new(name, "alone");
+	failing = 'S';
+	assert_int_equal(create(name, &value), 0);
+	assert_string_equal(seen, "wSwflf");
+	assert_stored(name, &value);
+	failing = 0;
+	name_new(name, "later");
+	assert_int_equal(create(name, &value), 0);
+	assert_string_equal(seen, "wflf");
+}
+
+static void a_crowds_sync_that_fails_after_the_link_is_told(void **state)
+{
+	struct error err = ERROR_INIT;
+	struct call c = soon();
+	char name[NAME_ROOM];
+
+	if (!unnamed_files_here())
+		skip();
+	VALUE(value, 208);
+
+	crowd_gather();
+	name_new(name, "unsure");
+	failing = 'S';
+	failing_after = 1;
+	int r = store->ops->create(store->handle, &c, name, &value, &err);
+	failing = 0;
+	assert_int_equal(r, -EIO);
+	assert_sentence(&err, r, name, &value);
+	assert_non_null(strstr(err.text, "power cut"));
 }
 
 static void without_rename_that_does_not_replace_a_link_decides(void **state)
@@ -269,6 +356,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(an_unnamed_file_is_synced_before_and_after_its_link),
 		CASE(a_named_file_is_synced_before_its_rename_and_the_directory_after),
+		CASE(in_a_crowd_the_file_system_is_synced_before_and_after_the_link),
+		CASE(where_a_crowds_sync_fails_each_file_is_written_anew_and_synced_by_itself),
+		CASE(a_crowds_sync_that_fails_after_the_link_is_told),
 		CASE(without_rename_that_does_not_replace_a_link_decides),
 		CASE(a_replace_is_synced_before_the_exchange_and_the_old_file_goes_last),
 		CASE(a_removal_is_synced),
