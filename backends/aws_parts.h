@@ -39,6 +39,8 @@ int aws_credentials_find(struct aws_login *l, const struct call *c, struct aws_c
 /* Steps of it.  1: this step is not configured here. */
 int aws_profile_read(struct aws_login *l, const struct call *c, const char *profile, int depth, struct aws_credentials *ret,
                      struct error *err);
+/* The answer of the command line of a credential_process; needs an err. */
+int aws_process_run(const struct call *c, const char *profile, const char *line, struct aws_credentials *ret, struct error *err);
 int aws_metadata_container(struct aws_login *l, const struct call *c, struct aws_credentials *ret, struct error *err);
 int aws_metadata_instance(struct aws_login *l, const struct call *c, struct aws_credentials *ret, struct error *err);
 int aws_sts_web_identity(struct aws_login *l, const struct call *c, const char *role, const char *file, struct aws_credentials *ret,

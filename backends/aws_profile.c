@@ -183,9 +183,10 @@ int aws_profile_read(struct aws_login *l, const struct call *c, const char *name
 	if (p.role_arn.len > 0)
 		return role_assume(l, c, &p, name, depth, ret, err);
 	if (p.id.len == 0 || p.secret.len == 0) {
-		if (p.process.len > 0)
-			return error_set(err, EKEYREJECTED, "profile '%s' has a credential_process, which is not supported: put its "
-			                 "answer into the environment", name);
+		AUTO_TEXT(line);
+		line = span_copy(p.process);
+		if (line != NULL)
+			return aws_process_run(c, name, line, ret, err);
 		return p.found && strcmp(name, "default") != 0 ?
 		       error_set(err, EKEYREJECTED, "profile '%s' has no aws_access_key_id and aws_secret_access_key", name) : 1;
 	}

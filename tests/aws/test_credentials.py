@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where AWS credentials come from, step by step of the chain, and what is said when a step fails."""
+import json
+import pathlib
+import sys
+
 import pytest
 
 
@@ -97,6 +101,49 @@ def test_a_role_that_is_refused_is_named_with_what_sts_said(fake, login, listed,
     config = fake.write(tmp / "role.yml", more="      role_arn: arn:aws:iam::1:role/r\n")
     done = listed({"AWS_ENDPOINT_URL_STS": login.endpoint}, status=7, config=config)
     assert "arn:aws:iam::1:role/r" in done.err and "AccessDenied" in done.err and "not you" in done.err
+
+
+def process(tmp, script, arguments=""):
+    """The environment for a profile whose credential_process is this script of Python, under a path with a space in it."""
+    (tmp / "a program").write_text(f"#!{sys.executable}\nimport json, pathlib, sys, time\n{script}\n")
+    (tmp / "a program").chmod(0o755)
+    return profiles(tmp, f"[default]\ncredential_process = \"{tmp}/a program\" {arguments}\n")
+
+
+def answer(who, **more):
+    return json.dumps({"Version": 1, "AccessKeyId": who["AccessKeyId"], "SecretAccessKey": who["SecretAccessKey"],
+                       "SessionToken": who["Token"], "Expiration": who["Expiration"], **more})
+
+
+def test_a_program_that_the_profile_names_prints_them(login, listed, tmp):
+    (tmp / "answer").write_text(answer(login.identity()))
+    done = listed(process(tmp, "assert sys.argv[1:] == ['one $HOME', 'it\\'s', '*']\nprint('hello', file=sys.stderr)\n"
+                          f"print(pathlib.Path('{tmp}/answer').read_text())", "'one $HOME' it\\'s *"))
+    assert done.err.splitlines()[0] == "hello"
+
+
+@pytest.mark.parametrize("script, words", [
+    ("sys.exit(3)", "ended with status 3"),
+    ("print('a-planted-secret')", 'no JSON with "Version": 1'),
+    ("print(json.dumps({'Version': 2, 'AccessKeyId': 'x', 'SecretAccessKey': 'a-planted-secret'}))", 'no JSON with "Version": 1'),
+    ("print(json.dumps({'Version': 1, 'SecretAccessKey': 'a-planted-secret'}))", "lacks AccessKeyId"),
+    ("print('x' * 100000)", "more than 64 KiB"),
+])
+def test_a_program_that_fails_is_named_with_what_is_wrong(listed, tmp, planted, script, words):
+    planted.plant("a-planted-secret")
+    done = listed(process(tmp, script), status=7)
+    assert "credential_process of profile 'default'" in done.err and f"{tmp}/a program" in done.err and words in done.err
+
+
+def test_a_program_that_does_not_exist_is_named(listed, tmp):
+    done = listed(profiles(tmp, "[default]\ncredential_process = /no/such/program\n"), status=7)
+    assert "/no/such/program: it cannot be started" in done.err
+
+
+def test_a_program_that_hangs_is_killed_at_the_deadline(migrate, config, nowhere, tmp):
+    env = process(tmp, f"pathlib.Path('{tmp}/pid').write_text(str(__import__('os').getpid()))\nwhile True: time.sleep(1)")
+    migrate("--list", "--from", config, "--timeout", "2", env={**nowhere, **env}).expect({5, 7})
+    assert not pathlib.Path(f"/proc/{(tmp / 'pid').read_text()}").exists()
 
 
 def test_a_web_identity(login, listed, tmp):
