@@ -136,6 +136,15 @@ def test_names_come_in_the_order_of_a_sorted_listing(mount, store, keys):
         assert os.listdir(m) == sorted(names)
 
 
+def test_names_of_every_length_are_listed_once_however_they_fall_into_the_answers(mount, store, keys):
+    value = keys.a()
+    names = sorted(f"{i:04d}" + "x" * (i * 37 % 252) for i in range(1500))
+    a = store("a", {name: value for name in names})
+    with mount(a.config) as m:
+        assert os.listdir(m) == names                           # READDIR, the first answer with attributes
+        assert [entry.name for entry in os.scandir(m) if entry.stat().st_size == len(value)] == names
+
+
 def test_an_inode_number_is_the_same_after_a_remount(mount, store, keys):
     a = store("a", {"k": keys.a(), "l": keys.a()})
     with mount(a.config) as m:
