@@ -198,7 +198,7 @@ static bool entry_seen(const struct backend_entry *e, void *arg)
 	struct seen_entry *s = arg;
 
 	s->seen = true;
-	s->no_key = e->flags != 0;
+	s->no_key = (e->flags & ~(unsigned)ENTRY_SYMLINK) != 0;
 	s->entry = *e;
 	return true;
 }

@@ -24,14 +24,30 @@ def test_every_stored_name_is_listed_and_reads_as_it_was_stored(mount, store, ke
 def test_what_is_no_key_is_left_out_and_counted(mount, store, keys):
     a = store("a", {"good": keys.a(), ".dot": keys.a(), "with\nnewline": keys.a()})
     (a.path / "folder").mkdir()
-    (a.path / "link").symlink_to("good")
     with mount(a.config) as m:
         assert os.listdir(m) == ["good"]
-        for name in ("folder", "link", ".dot", "with\nnewline"):
+        for name in ("folder", ".dot", "with\nnewline"):
             assert not os.path.lexists(m / name)
         left = m.status()["listing"]["left_out"]
-        assert left["folder"] == 1 and left["symlink"] == 1 and sum(left.values()) == 4
+        assert left["folder"] == 1 and sum(left.values()) == 3
         assert "left out" in m.log
+
+
+def test_a_symbolic_link_is_a_name_that_cannot_be_read_not_a_key_that_is_missing(mount, store, keys, programs, tmp):
+    a, b = store("a", {"good": keys.a()}), store("b")
+    (a.path / "link").symlink_to("good")
+    with mount(a.config, "-o", "overwrite,delete") as m:
+        assert sorted(os.listdir(m)) == ["good", "link"]
+        with refused(errno.EBADMSG):
+            (m / "link").read_bytes()
+        m.wait_log("it is a symbolic link, which is not followed; put the file itself there")
+        for change in (lambda: (m / "link").write_bytes(keys.a()), lambda: os.unlink(m / "link")):
+            with pytest.raises(OSError):
+                change()
+        assert (a.path / "link").is_symlink()
+        result = programs.migrate("--from", m, "--to", b.path).expect(6)
+        assert "! link: " in result.out
+    assert b.names() == ["good"]
 
 
 def test_include_and_exclude_choose_the_names(mount, store, keys):
