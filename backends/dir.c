@@ -35,7 +35,7 @@ static const struct meaning {
 } meanings[] = {
 	{ ENOENT, ENOENT, "no such key" },
 	{ EEXIST, EEXIST, "a file of this name exists" },
-	{ EACCES, EACCES, "permission denied; check owner and mode of the file and of its directory" },
+	{ EACCES, EACCES, "permission denied; check owners and modes" },
 	{ EPERM, EACCES, "not permitted; the file or its directory may be immutable" },
 	{ EROFS, EROFS, "the file system is read-only" },
 	{ ENOSPC, ENOSPC, "no space is left" },
@@ -66,8 +66,8 @@ int dir_error(const struct backend *s, struct error *err, int code, const char *
 {
 	/* ext4 says EPERM to O_TMPFILE there. */
 	if ((code == ENOENT || code == EPERM) && dir_gone(s))
-		return error_set(err, EIO, "fs %s: %s '%s': the directory was removed; make it again and restart",
-				 s->path, doing, name);
+		return error_set(err, EIO, "fs %s: %s '%s': the directory was removed; make it again and start "
+				 "kesfs again", s->path, doing, name);
 	for (size_t i = 0; i < sizeof meanings / sizeof *meanings; i++)
 		if (meanings[i].said == code)
 			return error_set(err, meanings[i].code, "fs %s: %s '%s': %s", s->path, doing, name,
@@ -210,20 +210,30 @@ static unsigned dir_caps_now(struct backend *s)
 	return caps;
 }
 
-static int dir_status(struct backend *s, const struct call *c, struct error *err)
+int dir_in_place(const struct backend *s, struct error *err)
 {
 	struct stat st;
+	int there = stat(s->path, &st);
 
+	if (there == 0 && st.st_dev == s->dev && st.st_ino == s->ino)
+		return 0;
+	if (dir_gone(s))
+		return error_set(err, EIO, "fs %s: the directory was removed; make it again and start kesfs again", s->path);
+	if (there == 0)
+		return error_set(err, EIO, "fs %s: another directory has taken this path; start kesfs again", s->path);
+	if (errno == ENOENT || errno == ENOTDIR)
+		return error_set(err, EIO, "fs %s: the directory was moved away from this path; put it back, or start kesfs again",
+				 s->path);
+	return 0;
+}
+
+static int dir_status(struct backend *s, const struct call *c, struct error *err)
+{
 	int r = call_check(c, err, "fs: reading the directory");
+	if (r == 0)
+		r = dir_in_place(s, err);
 	if (r != 0)
 		return r;
-	if (dir_gone(s))
-		return error_set(err, EIO, "fs %s: the directory was removed; make it again and restart", s->path);
-	int there = stat(s->path, &st);
-	if (there == 0 && (st.st_dev != s->dev || st.st_ino != s->ino))
-		return error_set(err, EIO, "fs %s: another directory has taken this path; restart", s->path);
-	if (there != 0 && (errno == ENOENT || errno == ENOTDIR))
-		return error_set(err, EIO, "fs %s: the directory was moved away from this path; put it back or restart", s->path);
 	if (faccessat(s->fd, ".", X_OK, AT_EACCESS) != 0)
 		return dir_error(s, err, errno, "entering", s->path);
 	return 0;

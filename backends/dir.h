@@ -38,6 +38,8 @@ struct backend {                              /* of this module; both its files 
 	_Atomic uint64_t requests;
 };
 
+/* -EIO: the directory is no longer what stands at its path, where a KES server looks. */
+int dir_in_place(const struct backend *s, struct error *err);
 /* The code of backend.h and a sentence for what the system said: "fs PATH: DOING 'NAME': ...". */
 int dir_error(const struct backend *s, struct error *err, int code, const char *doing, const char *name);
 /* Read the file of that name; *ret_st may be NULL. */

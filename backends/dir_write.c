@@ -29,7 +29,7 @@ static int change_allowed(const struct backend *s, const struct call *c, const c
 	if (!dir_backend.name_ok(name))
 		return error_set(err, EINVAL, "fs %s: '%s' cannot be a key: a name is not empty and has no '/', '\\' or '.'",
 				 s->path, name);
-	return 0;
+	return dir_in_place(s, err);
 }
 
 /* --- drafts ----------------------------------------------------------------------------------------------------- */

@@ -120,10 +120,13 @@ static void refresh_open(struct session *s, fuse_req_t req, struct node *n, stru
 
 	if (v == NULL) {
 		session_refresh(s);
-		if (h != NULL)
+		int code = h != NULL ? -secret_append_text(&h->value, "listing all stores anew\n") : ENOMEM;
+		if (code == 0) {
 			control_answer(req, h, fi);
-		else
-			fuse_reply_err(req, ENOMEM);
+		} else {
+			handle_free(h);
+			fuse_reply_err(req, code);
+		}
 		return;
 	}
 	if (h != NULL)

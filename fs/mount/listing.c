@@ -186,14 +186,14 @@ static void listing_finish(struct volume *v, int result, struct error *err)
 	}
 	if (l->refused)
 		names_forget(v, l->began);
+	const char *names = l->refused || v->tree.stored == 0 ? "" : "; the names known so far stay";
 	bool again = l->again && !v->stopping;
 	l->again = false;
 	if (again)
 		listing_start(v);
 	pthread_mutex_unlock(&v->lock);
 	if (result != 0 && before != err->code && err->code != ECANCELED)
-		log_line(LOG_LEVEL_WARNING, "list %s: %s: %s; the names known so far stay", v->store.label,
-			 error_symbol(err->code), err->text);
+		log_line(LOG_LEVEL_WARNING, "list %s: %s: %s%s", v->store.label, error_symbol(err->code), err->text, names);
 	else if (result == 0 && before != 0)
 		log_line(LOG_LEVEL_INFO, "list %s: answers again", v->store.label);
 	if (!again)

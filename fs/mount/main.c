@@ -105,12 +105,22 @@ static int session_begin(const struct mount_options *o, struct volumes *v, struc
 	return r;
 }
 
-static int session_serve(struct session *s, struct daemon *d, struct error *err)
+/* First and last line of a mount in the log, for who reads it as an audit trail. */
+static void log_mounts(const struct mount_options *o, const struct volumes *v, const char *what)
 {
+	for (size_t i = 0; i < v->count; i++)
+		log_line(LOG_LEVEL_INFO, "%s %s: %s", what, o->mountpoint, volume_store(v->each[i])->label);
+}
+
+static int session_serve(const struct mount_options *o, const struct volumes *v, struct session *s, struct daemon *d,
+			 struct error *err)
+{
+	log_mounts(o, v, "mounted on");
 	daemon_ready(d);
 	signals_serve(s);
 	int r = session_loop(s, err);
 	signals_serve(NULL);
+	log_mounts(o, v, "unmounted from");
 	return r;
 }
 
@@ -127,7 +137,7 @@ static int mount_run(const struct mount_options *o, struct daemon *d, struct err
 	if (r == 0)
 		r = session_begin(o, &v, &s, err);
 	if (r == 0)
-		r = session_serve(s, d, err);
+		r = session_serve(o, &v, s, d, err);
 	if (s != NULL)
 		session_free(s);
 	volumes_close(&v);

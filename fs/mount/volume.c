@@ -181,6 +181,8 @@ void volume_check(struct volume *v)
 	pthread_mutex_lock(&v->lock);
 	int before = v->displaced.code;
 	v->displaced = r == 0 ? (struct error)ERROR_INIT : err;
+	if (r == 0 && before != 0)
+		v->trouble = (struct error)ERROR_INIT;        /* of a write that was refused meanwhile */
 	pthread_mutex_unlock(&v->lock);
 	if (r != 0 && before == 0)
 		log_line(LOG_LEVEL_WARNING, "%s", err.text);

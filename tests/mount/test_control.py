@@ -52,7 +52,7 @@ def test_status_of_several_stores_is_a_list_and_one_each(mount, store, keys):
             assert one["kesfs"] == 1 and str(s.path) in one["label"] and one["read_only"] == (name == "b")
         assert os.listdir(m / "a") == ["k"]
         assert sorted(os.listdir(m / ".kesfs")) == ["refresh", "status"]
-        (m / ".kesfs/refresh").read_bytes()
+        assert (m / ".kesfs/refresh").read_text() == "listing all stores anew\n"
 
 
 def test_a_key_is_described_without_a_byte_of_it(mount, store, keys):
@@ -93,6 +93,9 @@ def test_status_tells_when_the_directory_of_a_store_is_no_longer_at_its_path(mou
         assert (m / "k").read_bytes() == value                  # it goes on with what it was given
         assert m.status()["reachable"] is False
         a.path.mkdir(0o700)
+        with refused(errno.EIO):
+            (m / "new").write_bytes(keys.a())                   # a KES server would never see it
+        assert not list(a.path.iterdir()) and [p.name for p in away.iterdir()] == ["k"]
         status = m.status()
         assert status["reachable"] is False and "another directory" in status["reason"]
         m.wait_log("moved away")

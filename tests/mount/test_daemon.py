@@ -179,6 +179,15 @@ def test_the_log_file_is_private_and_opened_anew_by_sighup(mount, store, keys, w
     wait_until(lambda: "then unmounting" in log.read_text(), "the last line")
 
 
+def test_the_log_begins_and_ends_with_what_is_mounted_where(mount, store, keys, tmp):
+    a, b, log = store("a", {"k": keys.a()}), store("b"), tmp / "kesfs.log"
+    m = mount(f"one={a.config}", f"two={b.config}", "-o", f"log={log}", daemon=True)
+    m.unmount()
+    lines = [line.partition("]: ")[2] for line in log.read_text().splitlines()]
+    ends = [f"{{}} {m.path}: fs {s.path}" for s in (a, b)]
+    assert lines == [end.format("mounted on") for end in ends] + [end.format("unmounted from") for end in ends]
+
+
 def test_debug_areas_log_what_they_are_about(mount, store, keys, wait_until, tmp):
     a, log = store("a", {"k": keys.a()}), tmp / "kesfs.log"
     m = mount(a.config, "-o", f"debug=store,cache,fuse,log={log}", daemon=True)
@@ -190,7 +199,7 @@ def test_debug_areas_log_what_they_are_about(mount, store, keys, wait_until, tmp
         wait_until(lambda: re.search(said, log.read_text()), said)
     quiet = mount(a.config)
     assert (quiet / "k").read_bytes() == a.value("k")
-    assert "debug" not in quiet.log
+    assert "debug:" not in quiet.log
 
 
 def test_a_log_file_that_cannot_be_opened_is_one_sentence_and_nothing_is_mounted(programs, store, tmp):
