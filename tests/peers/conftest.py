@@ -2,7 +2,7 @@
 """Fixtures with real Vaults: support/vault.py, support/tripwire.py, support/toxiproxy.py."""
 import pytest
 
-from tests.support import toxiproxy as toxiproxy_, tripwire as tripwire_, vault as vault_
+from tests.support import toxiproxy as toxiproxy_, tripwire as tripwire_, vault as vault_, vault_cluster as vault_cluster_
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +41,21 @@ def vault_own(tmp):
     yield make
     for server in made:
         server.stop()
+
+
+@pytest.fixture
+def vault_cluster(tmp):
+    """A maker of clusters of the test's own."""
+    made = []
+
+    def make(**how):
+        folder = tmp / f"cluster-{len(made)}"
+        folder.mkdir()
+        made.append(vault_cluster_.Cluster(folder, **how))
+        return made[-1].start()
+    yield make
+    for cluster in made:
+        cluster.stop()
 
 
 @pytest.fixture

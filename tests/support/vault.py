@@ -33,90 +33,8 @@ class Refused(AssertionError):
         self.status = status
 
 
-class Vault:
-    """One Vault process.  Without storage everything is in memory, and it is open from the start."""
-
-    def __init__(self, place, storage=None, tls=None, environment=None):
-        self.program, self.place = peers.need("vault"), pathlib.Path(place)
-        self.storage, self.tls, self.environment = storage, tls, environment
-        self.local, self.process, self.port = threading.local(), None, None
-        self.unseal_key, self.root = None, ROOT
-        self.life = 0
-
-    @property
-    def endpoint(self):
-        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
-
-    def start(self, port=None):
-        for _ in range(5):
-            self.port = port or self.port or net.free_port()
-            argv = [self.program, "-listen", f"127.0.0.1:{self.port}"]
-            argv += ["-storage", self.storage] if self.storage else ["-root", ROOT]
-            argv += ["-cert", self.tls.cert, "-key", self.tls.key] if self.tls else []
-            log = self.place / f"vault-{self.port}.log"
-            with open(log, "wb") as file:
-                self.process = subprocess.Popen([str(part) for part in argv], stdin=subprocess.DEVNULL, stdout=file,
-                                                stderr=file, start_new_session=True, env=self.environment)
-            self.life += 1
-            wait_until(lambda: self.process.poll() is not None or b"ready " in log.read_bytes(), "Vault to start", 90)
-            if self.process.poll() is None:
-                if self.storage:
-                    self.open()
-                return self
-            if b"address already in use" not in log.read_bytes():
-                break
-            self.port = None
-        raise AssertionError(f"Vault did not start:\n{log.read_text(errors='replace')}")
-
-    def open(self):
-        """Initialise it if it never was, and unseal it."""
-        if self.unseal_key is None:
-            made = self.api("PUT", "sys/init", {"secret_shares": 1, "secret_threshold": 1}, token=None)
-            self.unseal_key, self.root = made["keys_base64"][0], made["root_token"]
-        self.unseal()
-
-    def unseal(self):
-        self.api("PUT", "sys/unseal", {"key": self.unseal_key}, token=None)
-        wait_until(lambda: self.call("GET", "sys/health", token=None)[0] == 200, "Vault to be open")
-
-    def seal(self):
-        self.api("PUT", "sys/seal")
-
-    def kill(self):
-        self.process.send_signal(signal.SIGKILL)
-        self.process.wait()
-
-    def stop(self):
-        if self.process and self.process.poll() is None:
-            self.kill()
-
-    def _connection(self):
-        """One kept connection a thread and life of the server."""
-        if getattr(self.local, "life", None) != (self.life, self.port):
-            if self.tls:
-                self.local.connection = http.client.HTTPSConnection(
-                    "127.0.0.1", self.port, timeout=60, context=ssl.create_default_context(cafile=self.tls.ca))
-            else:
-                self.local.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-            self.local.life = (self.life, self.port)
-        return self.local.connection
-
-    def call(self, method, path, body=None, token=ROOT):
-        """(status, decoded body or {})."""
-        headers = {"X-Vault-Token": self.root if token == ROOT else token} if token else {}
-        text = None if body is None else json.dumps(body)
-        for last in (False, True):
-            connection = self._connection()
-            try:
-                connection.request(method, f"/v1/{path}", text, headers)
-                reply = connection.getresponse()
-                data = reply.read()
-                break
-            except (http.client.HTTPException, OSError):
-                connection.close()
-                if last:
-                    raise
-        return reply.status, json.loads(data) if data else {}
+class Api:
+    """What tests ask of a Vault.  call() says of which."""
 
     def api(self, method, path, body=None, token=ROOT):
         status, reply = self.call(method, path, body, token)
@@ -162,6 +80,95 @@ class Vault:
             if error.status != 400:
                 raise
 
+
+class Vault(Api):
+    """One Vault process.  Without storage everything is in memory, and it is open from the start."""
+    open_states = (200,)                # of sys/health
+
+    def __init__(self, place, storage=None, tls=None, environment=None):
+        self.program, self.place = peers.need("vault"), pathlib.Path(place)
+        self.storage, self.tls, self.environment = storage, tls, environment
+        self.local, self.process, self.port = threading.local(), None, None
+        self.unseal_key, self.root = None, ROOT
+        self.life = 0
+
+    @property
+    def endpoint(self):
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+
+    def start(self, port=None):
+        for _ in range(5):
+            self.port = port or self.port or net.free_port()
+            argv = self.arguments()
+            log = self.place / f"vault-{self.port}.log"
+            with open(log, "wb") as file:
+                self.process = subprocess.Popen([str(part) for part in argv], stdin=subprocess.DEVNULL, stdout=file,
+                                                stderr=file, start_new_session=True, env=self.environment)
+            self.life += 1
+            wait_until(lambda: self.process.poll() is not None or b"ready " in log.read_bytes(), "Vault to start", 90)
+            if self.process.poll() is None:
+                if self.storage:
+                    self.open()
+                return self
+            if b"address already in use" not in log.read_bytes():
+                break
+            self.port = None
+        raise AssertionError(f"Vault did not start:\n{log.read_text(errors='replace')}")
+
+    def arguments(self):
+        argv = [self.program, "-listen", f"127.0.0.1:{self.port}"]
+        argv += ["-storage", self.storage] if self.storage else ["-root", ROOT]
+        return argv + (["-cert", self.tls.cert, "-key", self.tls.key] if self.tls else [])
+
+    def open(self):
+        """Initialise it if it never was, and unseal it."""
+        if self.unseal_key is None:
+            made = self.api("PUT", "sys/init", {"secret_shares": 1, "secret_threshold": 1}, token=None)
+            self.unseal_key, self.root = made["keys_base64"][0], made["root_token"]
+        self.unseal()
+
+    def unseal(self):
+        self.api("PUT", "sys/unseal", {"key": self.unseal_key}, token=None)
+        wait_until(lambda: self.call("GET", "sys/health", token=None)[0] in self.open_states, "Vault to be open")
+
+    def seal(self):
+        self.api("PUT", "sys/seal")
+
+    def kill(self):
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self):
+        if self.process and self.process.poll() is None:
+            self.kill()
+
+    def _connection(self):
+        """One kept connection a thread and life of the server."""
+        if getattr(self.local, "life", None) != (self.life, self.port):
+            if self.tls:
+                self.local.connection = http.client.HTTPSConnection(
+                    "127.0.0.1", self.port, timeout=60, context=ssl.create_default_context(cafile=self.tls.ca))
+            else:
+                self.local.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+            self.local.life = (self.life, self.port)
+        return self.local.connection
+
+    def call(self, method, path, body=None, token=ROOT):
+        """(status, decoded body or {})."""
+        headers = {"X-Vault-Token": self.root if token == ROOT else token} if token else {}
+        text = None if body is None else json.dumps(body)
+        for last in (False, True):
+            connection = self._connection()
+            try:
+                connection.request(method, f"/v1/{path}", text, headers)
+                reply = connection.getresponse()
+                data = reply.read()
+                break
+            except (http.client.HTTPException, OSError):
+                connection.close()
+                if last:
+                    raise
+        return reply.status, json.loads(data) if data else {}
 
 class Login:
     def __init__(self, role):

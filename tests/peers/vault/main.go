@@ -4,9 +4,12 @@
 // transit engines, and the approle, cert, kubernetes and userpass logins.  The program of the release links every
 // plugin and storage there is, and takes several times as long to build.
 //
-//	vault -listen HOST:PORT [-storage DIR] [-cert FILE -key FILE] [-root TOKEN]
+//	vault -listen HOST:PORT [-storage DIR [-raft NODE -cluster HOST:PORT [-redirect]]] [-cert FILE -key FILE] [-root TOKEN]
 //
-// Without -storage everything is in memory.  With -root the server initialises and unseals itself, and that token is
+// Without -storage everything is in memory; with -raft the storage is that of a cluster, of which NODE is this server's
+// name and -cluster where it listens to the others: start the first, initialise and unseal it, let the others join it by
+// sys/storage/raft/join, and unseal them.  A standby forwards what it is asked; with -redirect it sends its clients to the
+// leader, as one does that cannot forward.  With -root the server initialises and unseals itself, and that token is
 // the root token; without, the HTTP API does it, as with any Vault.  "ready HOST:PORT" on stdout says that it listens.
 package main
 
@@ -32,6 +35,7 @@ import (
 	"github.com/hashicorp/vault/builtin/logical/transit"
 	"github.com/hashicorp/vault/helper/namespace"
 	vaulthttp "github.com/hashicorp/vault/http"
+	"github.com/hashicorp/vault/physical/raft"
 	"github.com/hashicorp/vault/sdk/helper/consts"
 	"github.com/hashicorp/vault/sdk/logical"
 	"github.com/hashicorp/vault/sdk/physical"
@@ -62,9 +66,16 @@ func fatal(err error) {
 	}
 }
 
-func storage(dir string, logger log.Logger) (physical.Backend, error) {
+func storage(dir, node string, logger log.Logger) (physical.Backend, error) {
 	if dir == "" {
 		return inmem.NewInmem(nil, logger)
+	}
+	if node != "" {
+		// Elections, and taking in a new server, shall be matters of a few seconds.
+		return raft.NewRaftBackend(map[string]string{
+			"path": dir, "node_id": node, "performance_multiplier": "1",
+			"autopilot_reconcile_interval": "500ms", "autopilot_update_interval": "500ms",
+		}, logger)
 	}
 	return file.NewFileBackend(map[string]string{"path": dir}, logger)
 }
@@ -102,18 +113,44 @@ func start(core *vault.Core, token string) error {
 	}
 }
 
+// Make the core one of a cluster: it listens to the others, and serves what they forward.
+func joinable(core *vault.Core, addr string) error {
+	tcp, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		return err
+	}
+	core.SetClusterListenerAddrs([]*net.TCPAddr{tcp})
+	core.SetClusterHandler(vaulthttp.Handler.Handler(&vault.HandlerProperties{Core: core}))
+	return nil
+}
+
+// Raft refuses to be set up without forwarding, but every request may refuse it.
+func redirecting(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Set(vaulthttp.NoRequestForwardingHeaderName, "true")
+		handler.ServeHTTP(w, r)
+	})
+}
+
 func main() {
 	listen := flag.String("listen", "127.0.0.1:8200", "address")
-	dir := flag.String("storage", "", "folder of the file storage")
+	dir := flag.String("storage", "", "folder of the storage")
+	node := flag.String("raft", "", "this server's name in a cluster")
+	cluster := flag.String("cluster", "", "address for the others of the cluster")
+	redirect := flag.Bool("redirect", false, "forward no request to the leader")
 	certFile := flag.String("cert", "", "TLS certificate")
 	keyFile := flag.String("key", "", "TLS key")
 	root := flag.String("root", "", "initialise, unseal, and use this root token")
 	flag.Parse()
 
 	logger := log.New(&log.LoggerOptions{Name: "vault", Level: log.Warn, Output: os.Stderr})
-	store, err := storage(*dir, logger)
+	scheme := "http"
+	if *certFile != "" {
+		scheme = "https"
+	}
+	store, err := storage(*dir, *node, logger)
 	fatal(err)
-	core, err := vault.NewCore(&vault.CoreConfig{
+	config := &vault.CoreConfig{
 		Physical:        store,
 		StorageType:     "file",
 		DisableMlock:    true,
@@ -127,27 +164,37 @@ func main() {
 		},
 		DefaultLeaseTTL: 768 * time.Hour,
 		MaxLeaseTTL:     768 * time.Hour,
-	})
+	}
+	if *node != "" {
+		config.StorageType = "raft"
+		config.HAPhysical = store.(physical.HABackend)
+		config.RedirectAddr = scheme + "://" + *listen
+		config.ClusterAddr = "https://" + *cluster
+	}
+	core, err := vault.NewCore(config)
 	fatal(err)
+	if *node != "" {
+		fatal(joinable(core, *cluster))
+	}
 	listener, err := net.Listen("tcp", *listen)
 	fatal(err)
 	if *root != "" {
 		fatal(start(core, *root))
 	}
 
-	scheme := "http"
 	// A certificate login needs the server to ask for one, as Vault's own listener does.
 	ask := &tls.Config{ClientAuth: tls.RequestClientCert}
-	server := &http.Server{TLSConfig: ask, Handler: vaulthttp.Handler.Handler(&vault.HandlerProperties{Core: core})}
+	handler := vaulthttp.Handler.Handler(&vault.HandlerProperties{Core: core})
+	if *redirect {
+		handler = redirecting(handler)
+	}
+	server := &http.Server{TLSConfig: ask, Handler: handler}
 	go func() {
 		if *certFile != "" {
 			fatal(server.ServeTLS(listener, *certFile, *keyFile))
 		}
 		fatal(server.Serve(listener))
 	}()
-	if *certFile != "" {
-		scheme = "https"
-	}
 	fmt.Printf("ready %s://%s\n", scheme, listener.Addr())
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGINT, syscall.SIGTERM)
