@@ -12,6 +12,9 @@
 enum { TOKEN_FILE_MAX = 64 * 1024 };
 #define SECOND_NS INT64_C(1000000000)
 #define BLIND_NS (60 * SECOND_NS)
+#define YOUNG_NS (5 * SECOND_NS)
+#define YOUNG_PAUSE_NS (SECOND_NS / 20)
+#define YOUNG_PAUSE_MAX_NS (SECOND_NS / 2)
 #define LEASE_MAX_S INT64_C(3153600000)       /* a century: more would overflow as ns */
 
 /* ---- login ---- */
@@ -110,8 +113,8 @@ static int engine_login(struct backend *b, const struct call *c, struct token_gr
 	if (path == NULL)
 		return error_set(err, ENOMEM, "vault: no memory");
 	const struct vault_ask ask = {
-		.method = "POST", .path = path, .body = &body, .change = true, .ns = VAULT_NS_LOGIN, .doing = "logging in",
-		.needs = "update",
+		.method = "POST", .path = path, .body = &body, .change = true, .harmless = true, .ns = VAULT_NS_LOGIN,
+		.doing = "logging in", .needs = "update",
 	};
 	int r = login_body(&b->login, &body, err);
 	if (r == 0)
@@ -178,6 +181,8 @@ static int login(void *arg, const struct call *c, struct token_grant *ret, struc
 
 	if (r == 0)
 		b->first_lease = ret->lifetime;
+	if (r == 0 && b->login.kind != VAULT_LOGIN_TOKEN)
+		atomic_store(&b->login_done, call_now());
 	return r;
 }
 
@@ -241,6 +246,31 @@ static int life_ask(struct backend *b, const struct call *c, const struct secret
 	return 0;
 }
 
+bool vault_token_young(struct backend *b, uint64_t generation)
+{
+	long long done = atomic_load(&b->login_done);
+	struct token_state now;
+
+	if (done == 0 || call_now() >= done + YOUNG_NS)
+		return false;
+	token_state(b->token, &now);
+	return now.generation == generation;          /* and not the one before */
+}
+
+/* A token that was just made lives, even where it is not known yet: ask again until it is. */
+static int life_ask_patiently(struct backend *b, const struct call *c, const struct secret *token, uint64_t generation,
+                              int *works, int *ret, struct error *err)
+{
+	for (int64_t pause = YOUNG_PAUSE_NS;; pause = pause * 2 < YOUNG_PAUSE_MAX_NS ? pause * 2 : YOUNG_PAUSE_MAX_NS) {
+		int r = life_ask(b, c, token, works, ret, err);
+		if (r != 0 || *ret == LIFE_ALIVE || !vault_token_young(b, generation))
+			return r;
+		r = call_sleep(c, pause, true);
+		if (r != 0)
+			return error_set(err, -r, "vault: no time left to wait until the new token is known");
+	}
+}
+
 static bool wait_until_asked(struct vault_doubt *d, const struct call *c)
 {
 	struct timespec until = { .tv_sec = c->deadline / SECOND_NS, .tv_nsec = c->deadline % SECOND_NS };
@@ -270,15 +300,19 @@ static int life_share(struct backend *b, const struct call *c, const struct secr
 		d->running = true;
 		d->begun = mine;
 		pthread_mutex_unlock(&d->lock);
-		r = life_ask(b, c, token, &works, &answer, &failure);
+		r = life_ask_patiently(b, c, token, generation, &works, &answer, &failure);
 		pthread_mutex_lock(&d->lock);
 		d->running = false;
+		pthread_cond_broadcast(&d->cond);
+		if (r == -ECANCELED || r == -ETIMEDOUT) {     /* ours alone: the next in line asks */
+			pthread_mutex_unlock(&d->lock);
+			return error_set(err, -r, "%s", failure.text);
+		}
 		d->ended = mine;
 		d->generation = generation;
 		d->works = works;
 		d->answer = r < 0 ? r : answer;
 		d->err = failure;
-		pthread_cond_broadcast(&d->cond);
 	}
 	/* Somebody asked about another token: then ours is not the current one. */
 	*ret = d->generation == generation ? d->answer : LIFE_DEAD;
@@ -319,6 +353,16 @@ int vault_doubt_token(struct backend *b, const struct call *c, const struct secr
 	return error_set(err, EKEYREJECTED, "vault: the token was refused: it is expired or revoked");
 }
 
+int vault_token(struct backend *b, const struct call *c, struct secret *ret, uint64_t *ret_generation,
+                struct error *err)
+{
+	int r = token_get(b->token, c, ret, ret_generation, err);
+
+	if (r == -ETIMEDOUT && atomic_load(&b->leaderless))
+		return error_set(err, ETIMEDOUT, "vault: logging in: the cluster at %s had no leader within the time allowed", b->base);
+	return r;
+}
+
 /* ---- proof ---- */
 
 /* Vault asks for the token before it looks for the key: 404 proves it as well as 200. */
@@ -347,7 +391,7 @@ int vault_prove(struct backend *b, const struct call *c, uint64_t since, struct 
 		int life;
 		bool refused = false, fixed = b->login.kind == VAULT_LOGIN_TOKEN;
 
-		int r = token_get(b->token, c, &token, &generation, err);
+		int r = vault_token(b, c, &token, &generation, err);
 		/* A login that has just worked is proof enough.  A token from the file was not shown to anybody yet, and what
 		 * others could not find out about it proves nothing. */
 		if (r != 0 || (!fixed && (generation != since || blind(b, generation, false))))

@@ -9,7 +9,7 @@
 
 enum { SAY_MAX = 240 };
 
-static bool reply_says(const struct http_reply *reply, const char *text)
+bool vault_reply_says(const struct http_reply *reply, const char *text)
 {
 	return reply->body.len > 0 && memmem(reply->body.bytes, reply->body.len, text, strlen(text)) != NULL;
 }
@@ -18,12 +18,12 @@ enum retry_verdict vault_judge(const struct http_reply *reply, void *arg)
 {
 	switch (reply->status) {
 	case 400:
-		return reply_says(reply, "Upgrading from non-versioned") ? RETRY_AGAIN : RETRY_FINAL;
+		return vault_reply_says(reply, "Upgrading from non-versioned") ? RETRY_AGAIN : RETRY_FINAL;
 	case 412:
 		return RETRY_AGAIN;                   /* this server has not heard of it yet */
 	case 503:
 		/* Sealed, which takes a person to change; or between two leaders, which is over in seconds. */
-		return reply_says(reply, "sealed") || reply_says(reply, "locked") ? RETRY_FINAL : RETRY_AGAIN;
+		return vault_reply_says(reply, "sealed") || vault_reply_says(reply, "locked") ? RETRY_FINAL : RETRY_AGAIN;
 	default:
 		return retry_status(reply->status);
 	}
@@ -106,7 +106,7 @@ static const struct answer *answer_find(const struct vault_ask *a, const struct 
 	static const struct answer unknown = { 0, NULL, EPROTO, TELLS, "an answer that no Vault gives" };
 
 	for (size_t i = 0; i < sizeof answers / sizeof *answers; i++)
-		if (answers[i].status == reply->status && (answers[i].text == NULL || reply_says(reply, answers[i].text)))
+		if (answers[i].status == reply->status && (answers[i].text == NULL || vault_reply_says(reply, answers[i].text)))
 			return answers[i].form != ABSENT || absent_by_vault(a, reply) ? &answers[i] : &elsewhere;
 	return reply->status >= 500 ? &trouble : &unknown;
 }
@@ -125,6 +125,7 @@ int vault_classify(struct backend *b, const struct vault_ask *a, const struct ht
 
 	if (reply->status >= 200 && reply->status < 300) {
 		atomic_store(&b->sealed, false);
+		atomic_store(&b->leaderless, false);
 		return 0;
 	}
 	const struct answer *found = answer_find(a, reply);

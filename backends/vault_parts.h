@@ -60,8 +60,11 @@ struct backend {
 
 	atomic_bool sealed;
 	atomic_bool barred;           /* the login may not even ask for the engine */
+	atomic_bool leaderless;       /* of late a standby knew no leader, or one that was gone */
 	atomic_bool unproved;         /* a fixed token whose policy does not let us see whether it is still good */
 	atomic_llong token_expires;   /* seconds since 1970; 0: not known, or never */
+	atomic_ullong served;         /* the generation of the token that a server has served last */
+	atomic_llong login_done;      /* when the token was made for us; 0: it comes from the configuration */
 	int64_t first_lease;          /* ns; the token's thread only */
 
 	pthread_mutex_t lock;         /* guards the rest */
@@ -79,15 +82,18 @@ struct vault_ask {
 	const char *query;            /* "version=1", or NULL */
 	const struct secret *body;
 	bool change;
+	bool harmless;                /* a change that does no harm when it is done twice */
 	bool plain;                   /* a 403 is no reason to doubt the token */
 	enum vault_namespace ns;
+	enum retry_verdict (*judge)(const struct http_reply *reply, void *arg);  /* NULL: vault_judge() */
 	const struct http_sink *sink;
 	const char *doing, *name;     /* "reading", "my-key": "reading key 'my-key'"; without name: "listing kv/" */
 	const char *needs;            /* the capability: "read" */
 };
 
 /* vault_ask.c: 0 for a 2xx answer; else -errno with a sentence, and *ret the answer if there was one (status 0:
- * none). */
+ * none).  -EINPROGRESS: a change that may have been done; also when a standby sends us to its leader, since it says the
+ * same after it has forwarded the change and heard no answer. */
 int vault_ask(struct backend *b, const struct call *c, const struct vault_ask *a, struct http_reply *ret,
               struct error *err);
 /* The same with this token, or none; 0 whatever the status. */
@@ -100,6 +106,7 @@ char *vault_path(const char *folder, const char *name);
 
 /* vault_error.c */
 int vault_classify(struct backend *b, const struct vault_ask *a, const struct http_reply *reply, struct error *err);
+bool vault_reply_says(const struct http_reply *reply, const char *text);
 /* What an answer means for a repetition (http_request.judge). */
 enum retry_verdict vault_judge(const struct http_reply *reply, void *arg);
 /* The texts of {"errors":[...]} or {"warnings":[...]}, else what http_reply_say() says. */
@@ -107,10 +114,16 @@ void vault_say(const struct http_reply *reply, char *buf, size_t size);
 
 /* vault_auth.c */
 extern const struct token_ops vault_token_ops;
-/* A request with the token of that generation got a 403.  0: the token is good, so the policy refuses.
+/* Just logged in: a server that did not do it itself (a performance standby) may not know the token yet. */
+bool vault_token_young(struct backend *b, uint64_t generation);
+/* A request with the token of that generation got a 403.  0: the token is good, so the policy refuses, unless it was
+ * sent while the token was young.
  * -EKEYREJECTED: the token is dead, or may be; fresh: it was just logged in, so this is not said twice. */
 int vault_doubt_token(struct backend *b, const struct call *c, const struct secret *token, uint64_t generation,
                       bool fresh, struct error *err);
+/* token_get(), with a better sentence. */
+int vault_token(struct backend *b, const struct call *c, struct secret *ret, uint64_t *ret_generation,
+                struct error *err);
 /* Prove that the login works, if it is not newer than the token of that generation. */
 int vault_prove(struct backend *b, const struct call *c, uint64_t since, struct error *err);
 

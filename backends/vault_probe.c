@@ -20,11 +20,23 @@ static void cluster_set(struct backend *b, const char *id)
 	pthread_mutex_unlock(&b->lock);
 }
 
+/* Here a status tells what the server is: 429 is a standby's, and no wish that we slow down. */
+static enum retry_verdict health_judge(const struct http_reply *reply, void *arg)
+{
+	(void)arg;
+	switch (reply->status) {
+	case 429: case 472: case 473: case 501: case 503:
+		return RETRY_FINAL;
+	default:
+		return retry_status(reply->status);
+	}
+}
+
 /* Without a token, and never below a namespace. */
 static int health(struct backend *b, const struct call *c, struct error *err)
 {
 	static const struct vault_ask ask = { .method = "GET", .path = "sys/health", .ns = VAULT_NS_NONE,
-	                                      .doing = "asking for the health" };
+	                                      .judge = health_judge, .doing = "asking for the health" };
 	HTTP_REPLY(reply);
 	AUTO_JSON(json);
 	int r = vault_send(b, c, &ask, NULL, &reply, err);

@@ -59,9 +59,9 @@ static int body_make(struct backend *b, const char *name, const struct secret *t
 	return r == 0 ? 0 : no_memory(name, err);
 }
 
-/* -EINPROGRESS: it may have been done. */
+/* -EINPROGRESS: it may have been done.  *ret_between: that was said by a server between two leaders, which will pass. */
 static int put(struct backend *b, const struct call *c, const char *doing, const char *name, const char *needs,
-               const struct secret *body, struct error *err)
+               const struct secret *body, bool *ret_between, struct error *err)
 {
 	HTTP_REPLY(reply);
 	AUTO_TEXT(path);
@@ -73,6 +73,7 @@ static int put(struct backend *b, const struct call *c, const char *doing, const
 	const struct vault_ask ask = { .method = "PUT", .path = path, .body = body, .change = true, .doing = doing,
 	                               .name = name, .needs = needs };
 	int r = vault_ask(b, c, &ask, &reply, err);
+	*ret_between = r == -EINPROGRESS && reply.status != 0;
 	if (r == -ENOENT)
 		return error_set(err, EPROTO, "vault: %s key '%s': Vault has no such path: check keystore.vault.engine and version",
 		                 doing, name);
@@ -139,12 +140,13 @@ static int create_settled(struct creation *n, const struct call *c, struct error
 	struct retry again = retry_start(0);
 
 	for (;;) {
+		bool between = false;
 		int64_t wait;
-		int r = n->unseen ? -EINPROGRESS : put(n->b, &change, "creating", n->name, "create", &n->body, err);
+		int r = n->unseen ? -EINPROGRESS : put(n->b, &change, "creating", n->name, "create", &n->body, &between, err);
 		r = settle(n, &settling, r, err);
 		if (r <= 0)
 			return r;
-		wait = retry_next(&again, retry_random());
+		wait = between ? retry_delay(1, retry_random()) : retry_next(&again, retry_random());
 		if (wait < 0 || call_sleep(&settling, wait, false) != 0)
 			break;
 		change = for_change(&settling);
@@ -285,6 +287,7 @@ static int replace_v1(struct backend *b, const struct call *c, const char *name,
 	for (bool sent = false; r == 0; sent = true) {
 		SECRET(there);
 		struct call change = for_change(sent ? &settling : c);
+		bool between = false;
 		r = vault_get(b, sent ? &settling : c, name, &there, err);
 		if (r == 0 && secret_equal(&there, val))
 			return 0;
@@ -292,10 +295,11 @@ static int replace_v1(struct backend *b, const struct call *c, const char *name,
 			return error_set(err, ESTALE, "vault: key '%s' was %s by somebody else meanwhile", name,
 			                 r == 0 ? "changed" : "removed");
 		if (r == 0)
-			r = put(b, &change, "replacing", name, "update", &body, err);
+			r = put(b, &change, "replacing", name, "update", &body, &between, err);
 		if (r == 0)
 			return 0;
-		int64_t wait = r == -EINPROGRESS || sent ? retry_next(&again, retry_random()) : -1;
+		int64_t wait = between ? retry_delay(1, retry_random()) :
+		               r == -EINPROGRESS || sent ? retry_next(&again, retry_random()) : -1;
 		if (wait < 0 || call_sleep(&settling, wait, false) != 0)
 			return r;
 		r = 0;
@@ -324,8 +328,8 @@ static int may_create(struct backend *b, const struct call *c, const char *name,
 	other = vault_path(b->data, "kesfs-probe");
 	if (other == NULL || json_format(&body, "{%s:{%s:%d},%s:{}}", "options", "cas", 1000000, "data") != 0)
 		return no_memory(name, err);
-	const struct vault_ask ask = { .method = "PUT", .path = other, .body = &body, .change = true, .doing = "replacing",
-	                               .name = name, .needs = "create" };
+	const struct vault_ask ask = { .method = "PUT", .path = other, .body = &body, .change = true, .harmless = true,
+	                               .doing = "replacing", .name = name, .needs = "create" };
 	r = vault_ask(b, c, &ask, &reply, err);
 	return r == -EEXIST ? 0 : r == 0 ? error_set(err, EPROTO, "vault: replacing key '%s': conditions are not obeyed",
 	                                             name) : r;
