@@ -83,7 +83,8 @@ static const struct answer {
 	{ 429, NULL, EAGAIN, PLAIN, "Vault's rate limit quota is used up" },
 	{ 472, NULL, EHOSTUNREACH, PLAIN, "this Vault is a disaster recovery secondary, which serves no keys" },
 	{ 500, "too large", EFBIG, TELLS, "the value is larger than Vault's storage takes" },
-	{ 501, NULL, ENOKEY, PLAIN, "Vault is not initialised" },
+	{ 501, "not initialized", ENOKEY, PLAIN, "Vault is not initialised" },
+	{ 501, NULL, EPROTO, PLAIN, "501, which a Vault does not say to this: check keystore.vault.endpoint" },
 	{ 503, "sealed", ENOKEY, PLAIN, "Vault is sealed: unseal it" },
 	{ 503, "locked", ENOKEY, PLAIN, "the namespace is locked: unlock it" },
 };
