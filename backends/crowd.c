@@ -21,7 +21,6 @@
 
 enum {
 	CROWD_MIN = 8,                /* writers: fewer are as fast by themselves, and disturb nobody */
-	ROUND_MAX = 64,               /* members: others make ready meanwhile */
 	UNWRITTEN_MAX = 64 * 1024,    /* KiB of the whole machine: what a syncfs() may have to write for others */
 };
 static const int64_t CROWD_NS = 50000000,             /* so long a crowd may be elsewhere: reading, verifying */
@@ -171,24 +170,17 @@ static void others_gather(struct crowd *w)
 	w->gathering = false;
 	/* Fewer members than there were are not waited for again and again. */
 	w->expected = w->waiting >= w->expected ? w->waiting : (w->waiting + w->expected) / 2;
-	if (w->expected > ROUND_MAX)
-		w->expected = ROUND_MAX;
 }
 
-/* The first members of the queue. */
 static struct crowd_member *members_take(struct crowd *w)
 {
-	struct crowd_member *members = w->first, **m = &members;
+	struct crowd_member *members = w->first;
 
-	for (int i = 0; i < ROUND_MAX && *m != NULL; i++) {
-		(*m)->taken = true;
-		w->waiting--;
-		m = &(*m)->next;
-	}
-	w->first = *m;
-	*m = NULL;
-	if (w->first == NULL)
-		w->end = &w->first;
+	for (struct crowd_member *m = members; m != NULL; m = m->next)
+		m->taken = true;
+	w->first = NULL;
+	w->end = &w->first;
+	w->waiting = 0;
 	return members;
 }
 
