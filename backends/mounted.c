@@ -362,8 +362,8 @@ static int mounted_stat(struct backend *b, const struct call *c, const char *nam
 	return 0;
 }
 
-static int value_read(struct backend *b, int fd, const struct interrupt *i, const char *name, struct secret *out,
-		      struct error *err)
+int mounted_value_read(struct backend *b, int fd, const struct interrupt *i, const char *name, struct secret *out,
+		       struct error *err)
 {
 	for (;;) {
 		int r = secret_reserve(out, out->len + READ_ONCE);
@@ -403,7 +403,7 @@ int mounted_read(struct backend *b, const struct interrupt *i, const char *name,
 
 	if (fd < 0)
 		return mounted_error(b, err, -fd, "reading", name);
-	int r = value_read(b, fd, i, name, out, err);
+	int r = mounted_value_read(b, fd, i, name, out, err);
 	close(fd);
 	if (r != 0)
 		secret_wipe(out);

@@ -25,6 +25,9 @@ int mounted_error(const struct backend *b, struct error *err, int code, const ch
 int mounted_openat(int dir, const char *name, int flags, const struct interrupt *i);
 /* The same for a key.  One that somebody writes through the same mount is busy until the close: that is waited for. */
 int mounted_key_open(struct backend *b, const struct interrupt *i, const char *name, int flags);
+/* The value behind an open key. */
+int mounted_value_read(struct backend *b, int fd, const struct interrupt *i, const char *name, struct secret *out,
+		       struct error *err);
 int mounted_read(struct backend *b, const struct interrupt *i, const char *name, struct secret *out, struct error *err);
 
 int mounted_create(struct backend *b, const struct call *c, const char *name, const struct secret *val,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Changing keys through a kesfs mount: open with O_EXCL and close to create, O_TRUNC and close to replace.  The close
- * is where the mount commits and where it says what became of it. */
+ * Changing keys through a kesfs mount: open with O_EXCL and close to create; open, compare, cut and close to replace.
+ * The close is where the mount commits and where it says what became of it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -104,22 +104,36 @@ static int key_lock(struct backend *b, struct interrupt *i, const char *name, in
 	return 0;
 }
 
+static int value_cut(struct backend *b, struct interrupt *i, int fd, const char *name, struct error *err)
+{
+	while (ftruncate(fd, 0) != 0) {
+		int r = errno == EINTR ? interrupt_reason(i) : -errno;
+		if (r != 0)
+			return mounted_error(b, err, -r, "replacing", name);
+	}
+	return lseek(fd, 0, SEEK_SET) == 0 ? 0 : mounted_error(b, err, errno, "replacing", name);
+}
+
+/* What is compared is what the open brought, and that is also what the mount takes for the old value in its commit: had
+ * it been opened anew to be cut, somebody else's change in between would be overwritten. */
 static int replace_locked(struct backend *b, struct interrupt *i, const char *name, const struct secret *old,
 			  const struct secret *val, struct error *err)
 {
 	SECRET(now);
-	int r = mounted_read(b, i, name, &now, err);
+	int fd = mounted_key_open(b, i, name, O_RDWR);
 
-	if (r == -ENOENT)
-		return mounted_error(b, err, ESTALE, "replacing", name);
-	if (r != 0 || secret_equal(&now, val))
-		return r;
-	if (!secret_equal(&now, old))
-		return mounted_error(b, err, ESTALE, "replacing", name);
-	int fd = mounted_key_open(b, i, name, O_WRONLY | O_TRUNC);
 	if (fd < 0)
 		return mounted_error(b, err, fd == -ENOENT ? ESTALE : -fd, "replacing", name);
-	return commit(b, i, fd, name, val, false, err);
+	int r = mounted_value_read(b, fd, i, name, &now, err);
+	bool done = r == 0 && secret_equal(&now, val);
+	if (r == 0 && !done && !secret_equal(&now, old))
+		r = mounted_error(b, err, ESTALE, "replacing", name);
+	if (r == 0 && !done)
+		r = value_cut(b, i, fd, name, err);
+	if (r == 0 && !done)
+		return commit(b, i, fd, name, val, false, err);
+	close(fd);                            /* nothing was changed, or it was cut to nothing, which the mount drops */
+	return r;
 }
 
 int mounted_replace(struct backend *b, const struct call *c, const char *name, const struct secret *old,

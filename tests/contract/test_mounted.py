@@ -4,6 +4,8 @@ import signal
 
 import pytest
 
+from tests.support.waiting import wait_until
+
 
 @pytest.mark.parametrize("suite", ["contract", "races"])
 def test_a_mount_keeps_the_contract(suite, store, mount, programs):
@@ -78,3 +80,39 @@ def test_a_store_that_stays_away_is_told_with_its_reason(store, keys, mount, pro
         result = migrate("--from", m.path, "--to", target.path)
         assert result.status not in (0, 6) and "does not answer" in result.err
     assert target.names() == []
+
+
+def test_a_replace_overwrites_no_change_that_came_in_between(store, keys, mount, programs, tmp):
+    """Whatever read of the mount it comes just before, once the helper has learnt the old value."""
+    learnt, gate, log, rules = 2, tmp / "gate", tmp / "log", tmp / "rules"
+    old, new, theirs = keys.a(), keys.a(), keys.a()
+    behind, source = store("behind", {"k": old}), store("source", {"k": new})
+
+    def reads():
+        lines = log.read_text().splitlines()
+        return sum(line.startswith("begin get k") for line in lines[:next(
+            (i for i, line in enumerate(lines) if line.startswith("begin replace k")), None)])
+
+    def start(m):
+        return programs.start([programs.kesfs_migrate, "--force", "--yes", "--from", source.path, "--to", m.path])
+
+    rules.write_text("")
+    with mount(behind.config, "-o", "overwrite", command=[programs.build / "tests/fault/kesfs-fault"],
+               env={"KESFS_FAULT": f"@{rules}", "KESFS_FAULT_LOG": str(log)}) as m:
+        programs.finish(start(m)).expect(0)
+        count = reads()
+        assert behind.value("k") == new and count > learnt
+        for number in range(learnt + 1, count + 1):
+            behind.put("k", old)
+            log.write_text("")
+            gate.touch()
+            # A comment of its own, so that the rules are read anew and count from here.
+            (tmp / "rules.new").write_text(f"*:get:k:hold={gate}:n{number},never-{number}:get:*:hang")
+            (tmp / "rules.new").rename(rules)
+            process = start(m)
+            wait_until(lambda: reads() == number, f"read {number}")
+            behind.put("k", theirs)
+            gate.unlink()
+            result = programs.finish(process).expect({1, 5, 6})
+            assert behind.value("k") == theirs, number
+            assert "k" in result.out and "replaced" not in result.out

@@ -54,7 +54,7 @@ static bool action_parse(struct rule *r, char *text)
 	return false;
 }
 
-/* SIDE:OP:NAME:ACTION[:xTIMES] */
+/* SIDE:OP:NAME:ACTION[:xTIMES|:nTH] */
 static struct rule *rule_parse(const char *text)
 {
 	char *part[5] = { NULL }, *rest = strdup(text), *p;
@@ -65,9 +65,9 @@ static struct rule *rule_parse(const char *text)
 		abort();
 	while (count < 5 && (p = strsep(&rest, ":")) != NULL)
 		part[count++] = p;
-	if (count < 4 || rest != NULL || (count == 5 && (part[4][0] != 'x' || atol(part[4] + 1) <= 0)) ||
+	if (count < 4 || rest != NULL || (count == 5 && ((part[4][0] != 'x' && part[4][0] != 'n') || atol(part[4] + 1) <= 0)) ||
 	    !action_parse(r, part[3])) {
-		fprintf(stderr, "KESFS_FAULT: '%s' is no rule: SIDE:OP:NAME:ACTION[:xTIMES], see tests/fault/README.md\n", text);
+		fprintf(stderr, "KESFS_FAULT: '%s' is no rule: SIDE:OP:NAME:ACTION[:xTIMES|:nTH], see tests/fault/README.md\n", text);
 		free(part[0]);
 		free(r);
 		return NULL;
@@ -75,7 +75,9 @@ static struct rule *rule_parse(const char *text)
 	r->side = part[0];
 	r->op = part[1];
 	r->name = part[2];
-	r->left = count == 5 ? atol(part[4] + 1) : -1;
+	bool once = count == 5 && part[4][0] == 'n';
+	r->skips = once ? atol(part[4] + 1) - 1 : 0;
+	r->left = once ? 1 : count == 5 ? atol(part[4] + 1) : -1;
 	return r;
 }
 
@@ -172,6 +174,10 @@ static bool side_matches(const struct rule *r, const char *label, const char *wh
 
 static void rule_apply(struct rule *r, struct fault *f)
 {
+	if (r->skips > 0) {
+		r->skips--;
+		return;
+	}
 	switch (r->action) {
 	case ACTION_DELAY: f->delay_ms += r->number; break;
 	case ACTION_HOLD:

@@ -17,6 +17,7 @@ struct rule {
 	enum action action;
 	long number;                  /* milliseconds, or an errno */
 	char *file;                   /* of hold */
+	long skips;                   /* so many calls pass before it applies */
 	long left;                    /* how often it still applies; -1: always; guarded by the rules' lock */
 };
 
