@@ -304,6 +304,8 @@ static void rename_temporary(fuse_req_t req, struct volume *v, struct node *n, c
 
 	if (target != NULL && (flags & RENAME_NOREPLACE)) {
 		code = EEXIST;
+	} else if (target != NULL && target->staged != NULL && target->staged->committing) {
+		code = EBUSY;                 /* it is on its way to a name of its own */
 	} else if (target != NULL && (old = target->staged) != NULL) {
 		staged_ref(old);
 		staged_part(old, 0);

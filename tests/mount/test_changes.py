@@ -449,6 +449,29 @@ def test_a_key_is_there_after_its_rename_though_a_write_behind_that_failed(fault
         assert m.status()["listing"]["names"] == 1
 
 
+def test_a_temporary_file_that_is_becoming_a_key_is_not_replaced_by_another(faulty, store, keys, tmp, wait_until):
+    a, hold, value, other = store("a"), tmp / "hold", keys.a(), keys.a()
+    hold.touch()
+    with faulty(a, f"*:create:k:hold={hold}", "-o", "ttl=3600") as m:
+        (m / ".t").write_bytes(value)
+        (m / ".u").write_bytes(other)
+        renaming = subprocess.Popen([sys.executable, "-c", "import os, sys; os.rename(*sys.argv[1:])", m / ".t", m / "k"])
+        wait_until(lambda: m.faults.calls("create") == ["k"], "the create")
+        renaming.kill()
+        renaming.wait()
+        with refused(errno.EBUSY):
+            os.rename(m / ".u", m / ".t")
+        hold.unlink()
+        m.wait_log("create k: stored")
+        wait_until(lambda: "k" in os.listdir(m) and ".t" not in os.listdir(m), "the name")
+        assert (m / "k").read_bytes() == value == a.value("k")
+        assert (m / ".u").read_bytes() == other
+        assert m.status()["listing"]["names"] == 1
+        os.rename(m / ".u", m / ".t")
+        os.rename(m / ".t", m / "j")
+        assert a.all() == {"j": other, "k": value}
+
+
 def test_a_rename_onto_a_key_replaces_with_overwrite_and_checks_the_value(mount, store, keys):
     a, value = store("a", {"k": keys.a()}), keys.a()
     before = a.value("k")
