@@ -8,6 +8,14 @@
 #include "fs/migrate/report.h"
 #include "fs/migrate/signals.h"
 
+static void side_judge(struct run *run, struct side *side)
+{
+	const char *why = side_hopeless(side);
+
+	if (why != NULL && !atomic_exchange(&run->stopping, true))
+		report_note(run->report, "%s %s %s: no new key is started", side->word, side_label(side), why);
+}
+
 void run_settled(struct run *run, struct item *item)
 {
 	tally_add(&run->tally, item);
@@ -19,8 +27,8 @@ void run_settled(struct run *run, struct item *item)
 		return;
 	if (run->options.max_errors > 0 && atomic_load(&run->tally.failures) >= run->options.max_errors)
 		atomic_store(&run->stopping, true);
-	if (side_hopeless(&run->source) || side_hopeless(&run->target))
-		atomic_store(&run->stopping, true);
+	side_judge(run, &run->source);
+	side_judge(run, &run->target);
 }
 
 /* Why a key that could have been written was not. */

@@ -17,7 +17,7 @@
 static const double LIST_SECONDS = 900, REPLACE_TIMES = 5;
 /* Throttling slows a run down.  Only a store that has said nothing else for so long fails a key. */
 static const int64_t THROTTLE_PATIENCE = INT64_C(900) * 1000000000;
-enum { REFUSED_ENOUGH = 64 };
+enum { REFUSED_ENOUGH = 64, SILENT_ENOUGH = 3 };        /* one or two may be about a key, not about the store */
 static const int64_t PAUSE_FIRST = 250000000, PAUSE_MAX = INT64_C(8000000000);
 
 static int open_failed(struct side *s, const char *where, int r, struct error *err)
@@ -114,10 +114,14 @@ bool side_local(const struct side *s)
 	return s->caps & BACKEND_LOCAL;
 }
 
-bool side_hopeless(const struct side *s)
+const char *side_hopeless(const struct side *s)
 {
-	return (s->reads_refused >= REFUSED_ENOUGH && s->reads_done == 0) ||
-	       (s->writes_refused >= REFUSED_ENOUGH && s->writes_done == 0);
+	if ((s->reads_refused >= REFUSED_ENOUGH && s->reads_done == 0) ||
+	    (s->writes_refused >= REFUSED_ENOUGH && s->writes_done == 0))
+		return "refuses every request";
+	if (s->unanswered >= SILENT_ENOUGH && call_now() - s->silent_since >= (int64_t)(s->timeout * 1e9))
+		return "does not answer any more";
+	return NULL;
 }
 
 void side_counts(const struct side *s, struct backend_counts *ret)
@@ -218,8 +222,26 @@ static int request_send(const struct request *q, struct cancel *cancel, struct e
 	}
 }
 
-static int count(int r, atomic_size_t *done, atomic_size_t *refused)
+/* Did the store answer at all?  A silence begins with the first call that got no answer, or with the last answer. */
+static void hear(struct side *s, int r, int64_t began)
 {
+	bool silent = r == -ETIMEDOUT || r == -EHOSTUNREACH || r == -EINPROGRESS;
+
+	if (r == -ECANCELED)
+		return;
+	if (!silent) {
+		atomic_store_explicit(&s->heard, call_now(), memory_order_relaxed);
+		if (atomic_load_explicit(&s->unanswered, memory_order_relaxed) != 0)
+			atomic_store(&s->unanswered, 0);
+	} else if (atomic_fetch_add(&s->unanswered, 1) == 0) {
+		int64_t heard = atomic_load(&s->heard);
+		atomic_store(&s->silent_since, began > heard ? began : heard);
+	}
+}
+
+static int count(struct side *s, int r, int64_t began, atomic_size_t *done, atomic_size_t *refused)
+{
+	hear(s, r, began);
 	if (r < 0 && error_refused(-r))
 		atomic_fetch_add_explicit(refused, 1, memory_order_relaxed);
 	else if (r == 0 || r == -ENOENT || r == -EEXIST)
@@ -230,36 +252,40 @@ static int count(int r, atomic_size_t *done, atomic_size_t *refused)
 int side_get(struct side *s, struct cancel *cancel, const char *name, struct secret *out, struct error *err)
 {
 	struct request q = { .side = s, .name = name, .out = out, .seconds = s->timeout, .send = send_get };
+	int64_t began = call_now();
 
 	if (s->absent)
 		return error_set(err, ENOENT, "'%s' is not there yet", s->store.where);
 	if (!(s->caps & BACKEND_READ))
 		return error_set(err, EBADMSG, "%s never hands out a key, so it cannot be compared", side_label(s));
 	secret_wipe(out);
-	return count(request_send(&q, cancel, err), &s->reads_done, &s->reads_refused);
+	return count(s, request_send(&q, cancel, err), began, &s->reads_done, &s->reads_refused);
 }
 
 int side_create(struct side *s, struct cancel *cancel, const char *name, const struct secret *value, struct error *err)
 {
 	struct request q = { .side = s, .name = name, .value = value, .seconds = s->timeout, .send = send_create };
+	int64_t began = call_now();
 
-	return count(request_send(&q, cancel, err), &s->writes_done, &s->writes_refused);
+	return count(s, request_send(&q, cancel, err), began, &s->writes_done, &s->writes_refused);
 }
 
 int side_get_once(struct side *s, const struct call *call, const char *name, struct secret *out, struct error *err)
 {
 	struct request q = { .side = s, .name = name, .out = out };
+	int64_t began = call_now();
 
 	secret_wipe(out);
-	return count(send_get(&q, call, err), &s->reads_done, &s->reads_refused);
+	return count(s, send_get(&q, call, err), began, &s->reads_done, &s->reads_refused);
 }
 
 int side_create_once(struct side *s, const struct call *call, const char *name, const struct secret *value,
 		     struct error *err)
 {
 	struct request q = { .side = s, .name = name, .value = value };
+	int64_t began = call_now();
 
-	return count(send_create(&q, call, err), &s->writes_done, &s->writes_refused);
+	return count(s, send_create(&q, call, err), began, &s->writes_done, &s->writes_refused);
 }
 
 int side_replace(struct side *s, struct cancel *cancel, struct gap *gap, const char *name, const struct secret *old,
@@ -269,13 +295,15 @@ int side_replace(struct side *s, struct cancel *cancel, struct gap *gap, const c
 		.side = s, .name = name, .old = old, .value = value, .gap = gap, .send = send_replace,
 		.seconds = s->timeout * REPLACE_TIMES,
 	};
+	int64_t began = call_now();
 
-	return count(request_send(&q, cancel, err), &s->writes_done, &s->writes_refused);
+	return count(s, request_send(&q, cancel, err), began, &s->writes_done, &s->writes_refused);
 }
 
 int side_remove(struct side *s, struct cancel *cancel, const char *name, struct error *err)
 {
 	struct request q = { .side = s, .name = name, .seconds = s->timeout, .send = send_remove };
+	int64_t began = call_now();
 
-	return count(request_send(&q, cancel, err), &s->writes_done, &s->writes_refused);
+	return count(s, request_send(&q, cancel, err), began, &s->writes_done, &s->writes_refused);
 }

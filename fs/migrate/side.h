@@ -30,6 +30,8 @@ struct side {
 	atomic_size_t reads_done, reads_refused, writes_done, writes_refused;
 	pthread_mutex_t pace_lock;
 	int64_t pace, pace_next;              /* ns between two calls, 0: no limit; when the next may start, under the lock */
+	atomic_size_t unanswered;             /* calls in a row that got no answer, */
+	_Atomic int64_t silent_since, heard;  /* since then; when the last answer came */
 };
 
 /* Open; nothing is sent.  The error decides the exit status: status_of_error(). */
@@ -40,8 +42,9 @@ int side_learn(struct side *s, struct cancel *cancel, struct error *err);
 void side_close(struct side *s);              /* accepts the zeroed one */
 const char *side_label(const struct side *s);
 bool side_local(const struct side *s);
-/* It has refused so many calls of one kind, and done none, that the rest would fare no better. */
-bool side_hopeless(const struct side *s);
+/* Why the rest of the keys would fare no better: it has refused so many calls of one kind, and done none, or it has not
+ * answered for as long as a call may take.  NULL: go on. */
+const char *side_hopeless(const struct side *s);
 void side_counts(const struct side *s, struct backend_counts *ret);
 
 /* List already; the next side_list() hands it out, or the failure. */

@@ -16,6 +16,21 @@ def test_a_failed_key_does_not_stop_the_others(faulty, store, keys):
     assert b.all() == a.all()
 
 
+@pytest.mark.parametrize("rule", ["/b:create:*:hang", "/a:get:*:hang"])
+def test_no_new_key_is_started_once_a_side_has_not_answered_for_the_timeout(faulty, store, keys, rule):
+    a, b = store("a", keys.many(2000)), store("b")
+    result = faulty(rule, "--from", a.path, "--to", b.path, "-j", "4", "--timeout", "1").expect(5)
+    word = "target" if "create" in rule else "source"
+    assert f"kesfs-migrate: {word} fs {a.path if word == 'source' else b.path} does not answer any more: no new key" in result.err
+    assert "not started" in result.err and not b.names()
+
+
+def test_one_key_that_cannot_be_had_in_time_stops_no_run(faulty, store, keys):
+    a, b = store("a", keys.many(20)), store("b")
+    result = faulty("/b:create:key-00007:hang", "--from", a.path, "--to", b.path, "-j", "1", "--timeout", "1").expect(5)
+    assert "not started" not in result.err and len(b.names()) == 19
+
+
 def test_failures_that_may_pass_are_5_and_a_rerun_completes(faulty, migrate, sides):
     a, b = sides
     result = faulty("/b:create:beta:fail=EHOSTUNREACH", "--from", a.path, "--to", b.path).expect(5)
