@@ -14,7 +14,8 @@
 
 enum {
 	VALUE_MAX = 65536, NAME_MAX_AWS = 512, RECOVERY_DEFAULT = 30,
-	IN_FLIGHT = 256,              /* what overloads AWS is not what is in flight, but more than its quotas a second */
+	/* What overloads AWS is not what is in flight, but more than its quotas a second. */
+	IN_FLIGHT = 256, START = 128,
 };
 #define METADATA_CONNECT_NS INT64_C(1000000000)
 
@@ -86,7 +87,7 @@ static int engines_open(struct backend *b, const struct config_map *cfg, const s
 {
 	/* What is not AWS may have other quotas or none: it is asked as fast as it answers until it says "slow down". */
 	const struct http_options service = { .label = "aws", .ca = config_text(cfg, "tls.ca"), .per_second = o->per_second,
-	                                      .in_flight = o->in_flight != 0 ? o->in_flight : IN_FLIGHT,
+	                                      .in_flight = o->in_flight != 0 ? o->in_flight : IN_FLIGHT, .start = START,
 	                                      .paces = aws_paces, .pace_count = AWS_PACES, .paced_at_once = is_real(b) };
 	const struct http_options sts = { .label = "aws" };
 	const struct http_options metadata = { .label = "aws", .direct = true, .connect_ns = METADATA_CONNECT_NS };

@@ -32,6 +32,7 @@ struct http_options {                         /* texts are copied */
 	const char *cert, *key;               /* client certificate (with its chain) and key, PEM; both or neither */
 	bool direct;                          /* never through a proxy (metadata services); else as Go does */
 	unsigned in_flight;                   /* 0: LIMIT_MAX */
+	unsigned start;                       /* in flight at first, where the service is known to bear it; 0: LIMIT_START */
 	double per_second;                    /* 0: no limit */
 	int64_t connect_ns;                   /* for one connection attempt, TLS included; 0: 10 s */
 	const double *paces;                  /* known quotas of classes of requests, a second: pace.h; they are copied */

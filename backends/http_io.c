@@ -62,6 +62,8 @@ struct http_io *http_io_new(const struct http_options *o)
 	if (io == NULL)
 		return NULL;
 	limit_init(&io->limit, o->in_flight, o->per_second);
+	if (o->start != 0)
+		io->limit.window = o->start < io->limit.max ? o->start : io->limit.max;
 	for (size_t i = 0; i < o->pace_count && i < HTTP_PACES; i++)
 		pace_init(&io->paces[i], o->paces[i], o->paced_at_once);
 	pthread_mutex_init(&io->lock, NULL);
