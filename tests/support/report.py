@@ -5,7 +5,7 @@
     report.py pytest REPORT AGAIN   the same; what passed on the second try is passed
     report.py again REPORT          what may be tried once more, a name a line; nothing if too much failed
     report.py failed REPORT AGAIN   what failed in the end
-    report.py skipped REPORT        "how many times: reason", a line each"""
+    report.py skipped REPORT        "reason (how many tests)", a line each"""
 import collections
 import json
 import pathlib
@@ -86,7 +86,7 @@ def main(what, *paths):
             print(name)
     elif what == "skipped":
         for reason, count in collections.Counter(report["skipped"].values()).items():
-            print(f"{count}: {reason}")
+            print(f"{reason} ({count} test{'s' if count > 1 else ''})")
 
 
 main(*sys.argv[1:])
