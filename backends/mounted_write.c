@@ -56,6 +56,9 @@ static int settle(struct backend *b, struct interrupt *i, int r, const char *nam
 		return 0;
 	if (got == 0 && creating)
 		return mounted_error(b, err, EEXIST, doing, name);
+	/* The mount deleted it, could store neither value, and tries on; so must whoever has them, since a mount may end. */
+	if (got == -ENOENT && !creating && r != -EINTR)
+		return error_set(err, ENOTRECOVERABLE, "mount %s: '%s' was removed for its replace, and is not there", b->path, name);
 	/* The mount settles what it has sent before it answers; what we interrupted may still come. */
 	if ((got == 0 || got == -ENOENT) && r != -EINTR)
 		return mounted_error(b, err, -r, doing, name);

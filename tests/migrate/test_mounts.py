@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """kesfs mounts as sides: the mount's store does what the directory store does elsewhere."""
+import os
+import signal
+
 import pytest
 
 
@@ -77,3 +80,26 @@ def test_list_through_a_mount(migrate, mount, sides):
     m = mount(a.config, "-o", "ro")
     assert migrate("--list", "--from", m.path).expect(0).lines == a.names()
     assert [line.split()[0] for line in migrate("--list", "--long", "--from", m.path).expect(0).lines[1:]] == a.names()
+
+
+@pytest.mark.parametrize("ending", ["the store recovers", "an interrupt"])
+def test_a_key_that_a_mount_has_lost_in_a_replace_is_put_back_by_the_run_or_called_lost(
+        mount, programs, store, keys, tmp, wait_until, ending):
+    a, b, rules = store("a", {"k": keys.a()}), store("b", {"k": keys.a()}), tmp / "rules"
+    old = b.value("k")
+    rules.write_text("*:*:*:gap,*:create:k:fail=EACCES")
+    m = mount(b.config, "-o", "overwrite,timeout=1", command=[programs.build / "tests/fault/kesfs-fault"],
+              env={"KESFS_FAULT": f"@{rules}"})
+    process = programs.start([programs.kesfs_migrate, "--force", "--from", a.path, "--to", m.path])
+    said = next(entry[2] for entry in programs.started if entry[0] is process)
+    wait_until(lambda: b"'k' was removed for a replace" in os.pread(said.fileno(), 1 << 20, 0), "the word of the run")
+    assert b.names() == []
+    if ending == "an interrupt":
+        process.send_signal(signal.SIGINT)
+        assert "LOST" in programs.finish(process).expect(8).out
+    (tmp / "fresh").write_text("*:*:*:gap")
+    (tmp / "fresh").rename(rules)
+    if ending != "an interrupt":
+        assert "k: the replace failed" in programs.finish(process).expect({1, 5}).out
+    wait_until(lambda: b.all() == {"k": old}, "the old key")
+    assert m.stop() == 0
