@@ -92,12 +92,15 @@ static void a_missing_directory_is_made_on_request_but_not_its_parents(void **st
 	assert_int_equal(open_here(below("new/deeper"), true, &s, &err), -ENOENT);
 	assert_non_null(strstr(err.text, "parent"));
 	assert_int_equal(open_here(below("new"), true, &s, NULL), 0);
-	store_close(&s);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0700);
+	store_close(&s);
+	/* Nothing was stored in it. */
+	assert_int_equal(stat(path, &st), -1);
+	assert_int_equal(mkdir(path, 0700), 0);
 	assert_int_equal(open_here(path, true, &s, NULL), 0);
 	store_close(&s);
-	rmdir(path);
+	assert_int_equal(rmdir(path), 0);
 }
 
 /* --- listings ---------------------------------------------------------------------------------------------------- */
