@@ -244,23 +244,16 @@ int vault_ask(struct backend *b, const struct call *c, const struct vault_ask *a
 		int r = vault_token(b, c, &token, &generation, err);
 		if (r != 0)
 			return r;
-		bool young = !known && vault_token_young(b, generation);
+		bool young = !known && !a->plain && vault_token_young(b, generation);
 		r = vault_send(b, c, a, &token, ret, err);
 		if (r != 0)
 			return r;
-		if (ret->status >= 200 && ret->status < 300)
-			atomic_store(&b->served, generation);
-		/* A plain question is not worth it once a server has shown that it knows the token. */
-		if (a->plain && atomic_load(&b->served) == generation)
-			young = false;
-		if (ret->status == 403 && (young || !a->plain))
+		if (ret->status == 403 && !a->plain)
 			r = vault_doubt_token(b, c, &token, generation, fresh, err);
 		if (r == 0 && ret->status == 403 && young) {
 			known = true;
 			continue;
 		}
-		if (r == -EKEYREJECTED && a->plain)
-			r = 0;
 		if (r != -EKEYREJECTED || fresh)
 			return r != 0 ? r : vault_classify(b, a, ret, err);
 		token_refused(b->token, generation);

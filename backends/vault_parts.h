@@ -63,7 +63,6 @@ struct backend {
 	atomic_bool leaderless;       /* of late a standby knew no leader, or one that was gone */
 	atomic_bool unproved;         /* a fixed token whose policy does not let us see whether it is still good */
 	atomic_llong token_expires;   /* seconds since 1970; 0: not known, or never */
-	atomic_ullong served;         /* the generation of the token that a server has served last */
 	atomic_llong login_done;      /* when the token was made for us; 0: it comes from the configuration */
 	int64_t first_lease;          /* ns; the token's thread only */
 

@@ -7,7 +7,7 @@ from tests.support import toxiproxy as toxiproxy_, tripwire as tripwire_, vault 
 
 @pytest.fixture(scope="session")
 def _vault(tmp_path_factory):
-    server = vault_.Vault(tmp_path_factory.mktemp("vault"))
+    server = vault_.server(tmp_path_factory.mktemp("vault"))
     yield server.start()
     server.stop()
 
@@ -35,7 +35,7 @@ def vault_own(tmp):
     def make(tls=None, storage=None):
         folder = tmp / f"vault-{len(made)}"
         folder.mkdir()
-        server = vault_.Vault(folder, storage=storage or folder / "data", tls=tls)
+        server = vault_.server(folder, storage=storage or folder / "data", tls=tls)
         made.append(server)
         return server.start()
     yield make

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """OpenBao's listing page by page, against a small server of ours that pages as OpenBao does (after, limit, and a policy's
-pagination_limit): OpenBao itself comes from no package registry."""
+pagination_limit), and against OpenBao itself where there is one: it comes from no package registry."""
 import bisect
 import http.server
 import json
+import os
 import threading
 import urllib.parse
 
 import pytest
+
+from tests.support import vault as vault_
 
 PREFIX = "/v1/kv/metadata/"
 
@@ -101,3 +104,60 @@ def test_a_policy_that_limits_the_page_gets_smaller_ones(allowed, bao, migrate):
 def test_folders_between_the_keys_are_no_keys_and_no_end(bao, migrate):
     bao.keys = sorted([f"key-{i:06d}" for i in range(12000)] + [f"key-{i:06d}/" for i in range(0, 12000, 3)])
     assert listed(migrate, bao) == [name for name in bao.keys if not name.endswith("/")]
+
+
+# ---- the real one ----
+
+real = pytest.mark.skipif(not os.environ.get("KESFS_TEST_BAO"), reason="KESFS_TEST_BAO names no OpenBao (docs/testing.md)")
+
+
+@real
+@pytest.mark.peers
+@pytest.mark.long
+@pytest.mark.limit(1200)
+def test_openbao_itself_lists_20000_keys_in_pages(vault_engine, keys, tripwire, store, migrate):
+    engine = vault_engine(2)
+    source = store("source", keys.many(20000))
+    migrate("-q", "--from", source.config, "--to", engine.config(), timeout=1100).expect(0)
+    wire = tripwire(engine.vault.port)
+    assert migrate("--list", "--from", engine.config(endpoint=wire.endpoint)).expect(0).lines == source.names()
+    pages = [line for line in wire.seen if b"list=true" in line]
+    assert 2 <= len(pages) <= 3 and b"after=key-09999" in pages[1], pages
+
+
+@real
+@pytest.mark.peers
+@pytest.mark.parametrize("login", ["in the same namespace", "in the root"])
+@pytest.mark.parametrize("version", [1, 2])
+def test_openbao_itself_keeps_the_keys_of_a_namespace_apart(version, login, vault, tmp, store, keys, migrate):
+    vault.once("namespaces", "", "team")
+    inside = Inside(vault, "team")
+    engine = vault_.Engine(inside, tmp, version)
+    source = store("source", keys.many(30))
+    where, line = (inside, "") if login == "in the same namespace" else (vault, ", namespace: /")
+    rules = [("data", "create read update delete"), ("metadata", "read list delete"), ("folder", "list")]
+    policy = engine.policy(*rules)
+    if where is vault:
+        # A policy of the root names what is inside by its namespace.
+        text = inside.api("GET", f"sys/policies/acl/{policy}")["data"]["policy"]
+        policy = vault.policy(text.replace('path "kv', 'path "team/kv'))
+    role = where.approle(policy)
+    role.text = role.text.replace(" }", f"{line} }}")
+    config = engine.config(role, more="namespace: team")
+    migrate("--from", source.config, "--to", config).expect(0)
+    assert engine.all() == source.all()
+    migrate("--check", "--from", source.config, "--to", config).expect(0)
+    # Without the namespace there is no such login, or no such engine.
+    said = migrate("--list", "--from", engine.config(role)).expect({1, 2, 3, 7}).err
+    assert "login" in said if where is inside else "no engine" in said, said
+
+
+class Inside(vault_.Api):
+    """A namespace of a server, seen from inside."""
+
+    def __init__(self, server, namespace):
+        self.server, self.namespace = server, namespace
+        self.tls, self.root, self.endpoint = server.tls, server.root, server.endpoint
+
+    def call(self, method, path, body=None, token=vault_.ROOT):
+        return self.server.call(method, f"{self.namespace}/{path}", body, token)

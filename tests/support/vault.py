@@ -105,7 +105,7 @@ class Vault(Api):
                 self.process = subprocess.Popen([str(part) for part in argv], stdin=subprocess.DEVNULL, stdout=file,
                                                 stderr=file, start_new_session=True, env=self.environment)
             self.life += 1
-            wait_until(lambda: self.process.poll() is not None or b"ready " in log.read_bytes(), "Vault to start", 90)
+            wait_until(lambda: self.process.poll() is not None or self.is_ready(log), "Vault to start", 90)
             if self.process.poll() is None:
                 if self.storage:
                     self.open()
@@ -114,6 +114,9 @@ class Vault(Api):
                 break
             self.port = None
         raise AssertionError(f"Vault did not start:\n{log.read_text(errors='replace')}")
+
+    def is_ready(self, log):
+        return b"ready " in log.read_bytes()
 
     def arguments(self):
         argv = [self.program, "-listen", f"127.0.0.1:{self.port}"]
@@ -169,6 +172,35 @@ class Vault(Api):
                 if last:
                     raise
         return reply.status, json.loads(data) if data else {}
+
+class Bao(Vault):
+    """The same, served by the OpenBao that KESFS_TEST_BAO names."""
+
+    def __init__(self, place, storage=None, tls=None, environment=None):
+        self.place = pathlib.Path(place)
+        self.storage, self.tls, self.environment = storage, tls, environment
+        self.program = pathlib.Path(os.environ["KESFS_TEST_BAO"])
+        self.local, self.process, self.port = threading.local(), None, None
+        self.unseal_key, self.root, self.life = None, ROOT, 0
+
+    def is_ready(self, log):
+        return net.listening(self.port) and (self.storage or self.call("GET", "sys/health", token=None)[0] == 200)
+
+    def arguments(self):
+        if not self.storage and not self.tls:
+            return [self.program, "server", "-dev", "-dev-no-store-token", f"-dev-root-token-id={ROOT}",
+                    f"-dev-listen-address=127.0.0.1:{self.port}"]
+        pathlib.Path(self.storage).mkdir(exist_ok=True)
+        tls = f'tls_cert_file = "{self.tls.cert}"\ntls_key_file = "{self.tls.key}"' if self.tls else "tls_disable = true"
+        config = self.place / "bao.hcl"
+        config.write_text(f'storage "file" {{\n path = "{self.storage}"\n}}\napi_addr = "{self.endpoint}"\n'
+                          f'listener "tcp" {{\n address = "127.0.0.1:{self.port}"\n{tls}\n}}\n')
+        return [self.program, "server", f"-config={config}"]
+
+
+def server(place, **how):
+    return (Bao if os.environ.get("KESFS_TEST_BAO") else Vault)(place, **how)
+
 
 class Login:
     def __init__(self, role):
