@@ -24,7 +24,7 @@ enum {
 	UNWRITTEN_MAX = 64 * 1024,    /* KiB of the whole machine: what a syncfs() may have to write for others */
 };
 static const int64_t CROWD_NS = 50000000,             /* so long a crowd may be elsewhere: reading, verifying */
-		     GATHER_MAX_NS = 2000000, SLOW_NS = 100000000, REST_NS = INT64_C(5000000000);
+		     GATHER_MAX_NS = 2000000, SLOW_NS = 30000000, REST_NS = INT64_C(5000000000);
 
 struct crowd_member {
 	struct draft *draft;
