@@ -244,16 +244,18 @@ int vault_ask(struct backend *b, const struct call *c, const struct vault_ask *a
 		int r = vault_token(b, c, &token, &generation, err);
 		if (r != 0)
 			return r;
-		bool young = !known && !a->plain && vault_token_young(b, generation);
+		bool young = !known && (!a->plain || a->patient) && vault_token_young(b, generation);
 		r = vault_send(b, c, a, &token, ret, err);
 		if (r != 0)
 			return r;
-		if (ret->status == 403 && !a->plain)
+		if (ret->status == 403 && (young || !a->plain))
 			r = vault_doubt_token(b, c, &token, generation, fresh, err);
 		if (r == 0 && ret->status == 403 && young) {
 			known = true;
 			continue;
 		}
+		if (r == -EKEYREJECTED && a->plain)
+			r = 0;
 		if (r != -EKEYREJECTED || fresh)
 			return r != 0 ? r : vault_classify(b, a, ret, err);
 		token_refused(b->token, generation);

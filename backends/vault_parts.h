@@ -83,6 +83,7 @@ struct vault_ask {
 	bool change;
 	bool harmless;                /* a change that does no harm when it is done twice */
 	bool plain;                   /* a 403 is no reason to doubt the token */
+	bool patient;                 /* plain, but not while the token is young: much hangs on the answer */
 	enum vault_namespace ns;
 	enum retry_verdict (*judge)(const struct http_reply *reply, void *arg);  /* NULL: vault_judge() */
 	const struct http_sink *sink;

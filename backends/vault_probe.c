@@ -74,8 +74,8 @@ static int mount_ask(struct backend *b, const struct call *c, struct json **ret,
 	path = vault_path("sys/internal/ui/mounts", b->metadata);
 	if (path == NULL)
 		return error_set(err, ENOMEM, "vault: no memory");
-	const struct vault_ask ask = { .method = "GET", .path = path, .plain = true, .doing = "asking for the engine",
-	                               .needs = "read" };
+	const struct vault_ask ask = { .method = "GET", .path = path, .plain = true, .patient = true,
+	                               .doing = "asking for the engine", .needs = "read" };
 	int r = vault_ask(b, c, &ask, &reply, err);
 	if (r == -ENOENT || r == -EPROTO)
 		return 0;
