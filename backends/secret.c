@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <openssl/crypto.h>
 #include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -26,6 +27,55 @@ static struct {
 	size_t room;                          /* what size is, or would be */
 } arena = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, ARENA_MAX };
 
+#ifndef KESFS_SANITIZED
+/* OpenSSL aborts the process where it gets no memory for the tables of its arena.  They are taken out of one block,
+ * which was to be had before; nothing of them is ever given back. */
+static struct {
+	unsigned char *block;
+	size_t size, used;
+	bool building;
+} tables;
+
+static void *table_malloc(size_t size, const char *file, int line)
+{
+	size_t whole = (size + 15) & ~(size_t)15;
+
+	if (!tables.building || whole > tables.size - tables.used)
+		return malloc(size);
+	tables.used += whole;
+	return tables.block + tables.used - whole;
+}
+
+static void *table_realloc(void *p, size_t size, const char *file, int line)
+{
+	return realloc(p, size);
+}
+
+static void table_free(void *p, const char *file, int line)
+{
+	uintptr_t at = (uintptr_t)p, from = (uintptr_t)tables.block;
+
+	if (at < from || at >= from + tables.used)
+		free(p);
+}
+
+/* 0, 1 or 2, as CRYPTO_secure_malloc_init() says it. */
+static int arena_make(size_t size)
+{
+	/* Two maps of two bits for each smallest chunk, a list for each size of chunk, and a lock. */
+	tables.size = size / CHUNK_MIN / 2 + 4096;
+	tables.block = calloc(1, tables.size);
+	if (tables.block == NULL)
+		return 0;
+	tables.building = CRYPTO_set_mem_functions(table_malloc, table_realloc, table_free) == 1;
+	int made = CRYPTO_secure_malloc_init(size, CHUNK_MIN);
+	if (!tables.building)
+		free(tables.block);           /* OpenSSL was used before: it has memory of its own by now */
+	tables.building = false;
+	return made;
+}
+#endif
+
 int secret_setup(bool *ret_locked, struct error *err)
 {
 	struct rlimit limit, none = { 0, 0 };
@@ -39,7 +89,7 @@ int secret_setup(bool *ret_locked, struct error *err)
 			size /= 2;
 	arena.room = size;
 #ifndef KESFS_SANITIZED
-	switch (CRYPTO_secure_malloc_init(size, CHUNK_MIN)) {
+	switch (arena_make(size)) {
 	case 0:
 		return error_set(err, ENOMEM, "no memory for the secure heap of %zu bytes", size);
 	case 2:
