@@ -144,8 +144,10 @@ enum key_kind key_parse(const struct secret *value, struct key_info *ret_info, s
 	/* Unlike line ends, blanks before the text are no base64. */
 	if (r == 0 && !info.json && memchr(value->bytes, ' ', value->len) != NULL)
 		r = error_set(why, EBADMSG, "it begins with a blank");
+	if (r == -ENOMEM)
+		return KEY_UNCHECKED;
 	if (r != 0)
-		return similar || r == -ENOMEM ? KEY_DAMAGED : KEY_FOREIGN;
+		return similar ? KEY_DAMAGED : KEY_FOREIGN;
 	*ret_info = info;
 	return KEY_VALID;
 }

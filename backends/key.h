@@ -13,6 +13,7 @@
 enum key_kind {
 	KEY_VALID,            /* a KES server can load it */
 	KEY_FOREIGN,          /* not a KES key at all: nothing about it looks like one */
+	KEY_UNCHECKED,        /* no memory to look at it: why has ENOMEM */
 	KEY_DAMAGED,          /* empty, begins like a key but does not parse, or is still wrapped (vault:v1:...) */
 };
 

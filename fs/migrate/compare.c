@@ -15,7 +15,9 @@ bool compare_passes(const struct run *run, struct item *item, const struct secre
 	struct key_info info;
 	enum key_kind kind = key_parse(value, &info, &why);
 
-	if (kind == KEY_DAMAGED && (!run->options.raw || value->len == 0))
+	if (kind == KEY_UNCHECKED)
+		item_settle(item, OUTCOME_FAILED, &why);
+	else if (kind == KEY_DAMAGED && (!run->options.raw || value->len == 0))
 		item_settle_as(item, OUTCOME_DAMAGED, EBADMSG, "damaged: %s", why.text);
 	else if (kind == KEY_FOREIGN && !run->options.raw && item->flags & ITEM_LITERAL)
 		item_settle_as(item, OUTCOME_DAMAGED, EBADMSG, "no KES key: %s", why.text);
@@ -69,9 +71,12 @@ static void decide(const struct run *run, struct item *item, const struct secret
 	const struct migrate_options *o = &run->options;
 	struct error why = ERROR_INIT;
 	struct key_info info;
-	bool key = key_parse(there, &info, &why) == KEY_VALID;
+	enum key_kind kind = key_parse(there, &info, &why);
+	bool key = kind == KEY_VALID;
 
-	if (o->action == ACTION_CHECK)
+	if (kind == KEY_UNCHECKED)
+		target_unreadable(run, item, &why);
+	else if (o->action == ACTION_CHECK)
 		item_settle_as(item, OUTCOME_CONFLICT, 0, key ? "the values differ" : "the target holds no KES key: %s", why.text);
 	else if (o->mode == MODE_FORCE && (key || o->raw))
 		item->flags |= ITEM_REPLACE;

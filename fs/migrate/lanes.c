@@ -224,5 +224,5 @@ int lanes_run(struct run *run, const struct phase *phase, struct error *err)
 	for (size_t i = 0; i < l.count; i++)
 		cancel_destroy(&l.lane[i].cancel);
 	free(l.lane);
-	return r == 0 ? 0 : error_set(err, -r, r == -EAGAIN ? "no thread could be started: too many processes" : "no memory");
+	return r == 0 ? 0 : error_set(err, -r, r == -EAGAIN ? "no thread could be started: too many processes, or no memory" : "no memory");
 }

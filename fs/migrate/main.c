@@ -106,10 +106,10 @@ static void run_free(struct run *run)
 	options_free(&run->options);
 }
 
-static int fail(const struct error *err, int status)
+static int fail(const struct error *err)
 {
 	fprintf(stderr, "kesfs-migrate: %s\n", err->text);
-	return status;
+	return status_of_error(err->code);
 }
 
 int main(int argc, char **argv)
@@ -120,16 +120,12 @@ int main(int argc, char **argv)
 	log_setup("kesfs-migrate");
 	int r = options_parse(argc, argv, &run.options, &err);
 	if (r != 0)
-		return r > 0 ? (fflush(stdout) == 0 ? STATUS_DONE : STATUS_ERROR) : fail(&err, STATUS_USAGE);
+		return r > 0 ? (fflush(stdout) == 0 ? STATUS_DONE : STATUS_ERROR) : fail(&err);
 	cancel_init(&run.stop);
 	r = signals_start(&run.signals, &err);
 	if (r != 0)
-		return fail(&err, STATUS_ERROR);
-	int status = STATUS_USAGE;
-	if (report_new(&run.options, &run.report, &err) == 0)
-		status = run_whole(&run);
-	else
-		fail(&err, status);
+		return fail(&err);
+	int status = report_new(&run.options, &run.report, &err) == 0 ? run_whole(&run) : fail(&err);
 	run_free(&run);
 	return status;
 }

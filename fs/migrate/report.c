@@ -54,7 +54,7 @@ int report_new(const struct migrate_options *o, struct report **ret, struct erro
 		if (r->json == NULL) {
 			int code = errno;
 			free(r);
-			return error_set(err, code, "--json=%s: %s", o->json_file, strerror(code));
+			return error_set(err, code == ENOMEM ? ENOMEM : EINVAL, "--json=%s: %s", o->json_file, strerror(code));
 		}
 	}
 	bool each = o->dry_run || o->action == ACTION_CHECK;

@@ -77,7 +77,8 @@ int signals_start(struct signals **ret, struct error *err)
 		if (s->fd >= 0)
 			close(s->fd);
 		free(s);
-		return error_set(err, r, "no thread for signals could be started: %s", strerror(r));
+		return error_set(err, r, "no thread for signals could be started: %s", r == EAGAIN ? "too many processes, or no memory" :
+				 strerror(r));
 	}
 	*ret = s;
 	return 0;
