@@ -24,8 +24,11 @@ int commit_check(const struct volume *v, const char *name, const struct secret *
 		return error_set(err, EFBIG, "%zu bytes are more than %s takes (%zu)", value->len, v->store.label, limit);
 	if (v->options->raw && value->len > 0)
 		return 0;
-	if (key_parse(value, &info, &why) == KEY_VALID)
+	enum key_kind kind = key_parse(value, &info, &why);
+	if (kind == KEY_VALID)
 		return 0;
+	if (kind == KEY_UNCHECKED)
+		return error_set(err, ENOMEM, "%s; nothing was stored", why.text);
 	return error_set(err, EINVAL, "what was written is not a key that a KES server can load: %s; nothing was stored",
 	                 why.text);
 }
@@ -253,6 +256,22 @@ static void commit_enqueue(struct request *r)
 		request_resume(r);
 }
 
+/* No memory, which whoever asked was told: then nothing may be stored later either.  Lock held on entry, and released. */
+static void commit_impossible(struct volume *v, struct staged *s)
+{
+	struct held *held = s->held;
+
+	s->held = NULL;
+	if (s->node != NULL)
+		volume_log(v, s->exists ? "replace" : "create", s->node->name, s->uid, s->pid, -ENOMEM, "no memory to store it");
+	staged_ref(s);
+	staged_part(s, ENOMEM);
+	pthread_mutex_unlock(&v->lock);
+	held_restore(v, held);
+	staged_wipe(s);
+	staged_unref(s);
+}
+
 void commit_start(fuse_req_t req, struct staged *s, bool open)
 {
 	struct volume *v = s->volume;
@@ -260,7 +279,7 @@ void commit_start(fuse_req_t req, struct staged *s, bool open)
 	pthread_mutex_lock(&v->lock);
 	struct request *r = request_new(req, v, s->node != NULL ? s->node->name : "", commit_work, commit_finish);
 	if (r == NULL) {
-		pthread_mutex_unlock(&v->lock);
+		commit_impossible(v, s);
 		return;
 	}
 	r->staged = s;

@@ -40,15 +40,17 @@ struct node *control_find(struct session *s, struct node *dir, const char *name)
 	return strcmp(name, "keys") == 0 && dir->volume != NULL ? &c->keys : NULL;
 }
 
-struct node *control_key(struct volume *v, const char *name)
+struct node *control_key(struct volume *v, const char *name, int *ret_code)
 {
 	struct node *key = tree_find(&v->tree, name, false), *n = tree_find(&v->tree, name, true);
 
 	if (n != NULL)
 		return n;
 	/* Where listing is refused, only opening the file can tell whether there is such a key. */
+	*ret_code = ENOENT;
 	if (!volume_shows(v, name) || !((key != NULL && key->stored) || v->listing.refused))
 		return NULL;
+	*ret_code = ENOMEM;
 	return tree_add(&v->tree, v, NODE_INFO, name);
 }
 

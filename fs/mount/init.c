@@ -71,12 +71,25 @@ static ssize_t init_write(int fd, struct session *s, const struct iovec *iov)
 	return writev(fd, patched, 2);
 }
 
+/* Whoever waits for the mount hears now whether it stands: without memory libfuse refuses INIT, and then nobody can ever
+ * use the mount. */
+static void init_over(struct session *s, bool good)
+{
+	pthread_mutex_lock(&s->lock);
+	s->init_answered = true;
+	s->init_refused = !good;
+	pthread_cond_broadcast(&s->stopped);
+	pthread_mutex_unlock(&s->lock);
+}
+
 static ssize_t device_writev(int fd, struct iovec *iov, int count, void *userdata)
 {
 	struct session *s = userdata;
 	const struct fuse_out_header *header = iov[0].iov_base;
 	uint64_t unique = s->init_unique;
 
+	if (unique != 0 && header->unique == unique)
+		init_over(s, header->error == 0);
 	if (unique != 0 && count == 2 && iov[0].iov_len == sizeof *header && header->unique == unique &&
 	    header->error == 0) {
 		s->init_unique = 0;
@@ -159,12 +172,19 @@ int init_session(struct session *s, struct error *err)
 
 	fuse_set_log_func(fuse_say);
 	if (fuse_make(s) != 0)
-		return error_set(err, EINVAL, "libfuse did not accept the options of the mount");
+		return error_set(err, ENOMEM, "no memory for the mount; libfuse said why above");
+	errno = 0;
 	if (fuse_session_mount(s->fuse, s->options->mountpoint) != 0) {
+		bool memory = errno == ENOMEM;
 		fuse_session_destroy(s->fuse);
 		s->fuse = NULL;
+		if (memory)
+			return error_set(err, ENOMEM, "no memory to mount on %s", s->options->mountpoint);
 		return error_set(err, EACCES, "mounting on %s failed; libfuse said why above", s->options->mountpoint);
 	}
+	/* libfuse 3.14 takes a lack of memory for success with descriptor 0, which is ours (daemon_descriptors()). */
+	if (fuse_session_fd(s->fuse) <= STDERR_FILENO)
+		return error_set(err, ENOMEM, "no memory to mount on %s", s->options->mountpoint);
 	int r = fuse_session_custom_io(s->fuse, &io, fuse_session_fd(s->fuse));
 	return r == 0 ? 0 : error_set(err, -r, "libfuse did not accept our way of talking to the kernel");
 }
@@ -196,6 +216,11 @@ void init_serve(struct session *s)
 
 		if (n == -EINTR)
 			continue;
+		/* For the buffer: others give some back, and a mount must not end for it. */
+		if (n == -ENOMEM) {
+			nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+			continue;
+		}
 		if (n <= 0)
 			break;
 		fuse_session_process_buf(s->fuse, &buffer);

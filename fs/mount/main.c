@@ -70,8 +70,10 @@ static int volumes_apart(const struct mount_options *o, const struct volumes *v,
 static int log_open(const struct mount_options *o, struct error *err)
 {
 	if (o->log_file != NULL && log_to_file(o->log_file, err) != 0) {
-		err->code = EINVAL;           /* a mistake of the command line, whatever the system calls it */
-		return -EINVAL;
+		/* A mistake of the command line, whatever the system calls it. */
+		if (err->code != ENOMEM)
+			err->code = EINVAL;
+		return -err->code;
 	}
 	if (o->log_file == NULL && !o->foreground)
 		log_to_syslog();
@@ -100,6 +102,8 @@ static int session_begin(const struct mount_options *o, struct volumes *v, struc
 	log_to_stderr();
 	if (r == 0)
 		r = session_mount(o, v->each, v->count, ret, err);
+	if (r == 0)
+		r = session_start(*ret, err);
 	if (r == 0)
 		r = log_open(o, err);
 	return r;

@@ -190,7 +190,7 @@ static int rename_work(struct request *r, struct error *err)
 
 /* The temporary file is the key now.  Who has it open goes on writing the key: what he wrote since it was read for the
  * store is still to be stored.  Lock held. */
-static int node_renamed(struct volume *v, struct request *r)
+static void node_renamed(struct volume *v, struct request *r)
 {
 	struct node *n = r->node, *old = tree_find(&v->tree, r->new_name, false);
 
@@ -201,8 +201,10 @@ static int node_renamed(struct volume *v, struct request *r)
 			tree_unlink(&v->tree, old);
 		node_settle(&v->tree, old);
 	}
-	if (n->linked && tree_rename(&v->tree, n, NODE_KEY, r->new_name) != 0)
-		return -ENOMEM;
+	if (n->linked) {
+		tree_rename(&v->tree, n, NODE_KEY, r->spare_name);
+		r->spare_name = NULL;
+	}
 	commit_stored(v, n, r->new_name, r->entry.size);
 	volume_names_changed(v);
 	if (n->staged == r->staged) {
@@ -210,7 +212,6 @@ static int node_renamed(struct volume *v, struct request *r)
 		r->staged->committed = r->owner;
 		secret_move(&r->staged->old, &r->value);
 	}
-	return 0;
 }
 
 static void rename_finish(struct request *r, int result, struct error *err)
@@ -225,7 +226,8 @@ static void rename_finish(struct request *r, int result, struct error *err)
 		held_free(r->held);
 	pthread_mutex_lock(&v->lock);
 	r->staged->committing = false;
-	int renamed = result == 0 ? node_renamed(v, r) : 0;
+	if (result == 0)
+		node_renamed(v, r);
 	if (result == -EEXIST && !r->found)
 		listing_start(v);
 	r->node->opens--;
@@ -237,7 +239,7 @@ static void rename_finish(struct request *r, int result, struct error *err)
 		request_name_changed(r, r->name);
 		request_name_changed(r, r->new_name);
 	}
-	request_answer(r, result != 0 ? result : renamed);
+	request_answer(r, result);
 	handle_settle(v, r->staged);          /* written and closed meanwhile */
 	staged_unref(r->staged);
 }
@@ -271,18 +273,20 @@ static int rename_check(struct volume *v, const struct node *target, const char 
 static void rename_commit(fuse_req_t req, struct volume *v, struct node *n, const char *new_name, bool exists,
                           struct held *held)
 {
-	char *copy = strdup(new_name);
-	struct request *r = copy != NULL ? request_new(req, v, n->name, rename_work, rename_finish) : NULL;
+	char *copy = strdup(new_name), *spare = strdup(new_name);
+	struct request *r = copy != NULL && spare != NULL ? request_new(req, v, n->name, rename_work, rename_finish) : NULL;
 
 	if (r == NULL) {
 		pthread_mutex_unlock(&v->lock);
 		held_restore(v, held);
-		if (copy == NULL)
+		if (copy == NULL || spare == NULL)
 			fuse_reply_err(req, ENOMEM);
 		free(copy);
+		free(spare);
 		return;
 	}
 	r->new_name = copy;
+	r->spare_name = spare;
 	r->held = held;
 	r->node = n;
 	n->opens++;
@@ -300,18 +304,23 @@ static void rename_temporary(fuse_req_t req, struct volume *v, struct node *n, c
 {
 	struct node *target = tree_find(&v->tree, new_name, false);
 	struct staged *old = NULL;
+	char *copy = strdup(new_name);
 	int code = 0;
 
 	if (target != NULL && (flags & RENAME_NOREPLACE)) {
 		code = EEXIST;
 	} else if (target != NULL && target->staged != NULL && target->staged->committing) {
 		code = EBUSY;                 /* it is on its way to a name of its own */
+	} else if (copy == NULL) {
+		code = ENOMEM;
 	} else if (target != NULL && (old = target->staged) != NULL) {
 		staged_ref(old);
 		staged_part(old, 0);
 	}
 	if (code == 0)
-		code = -tree_rename(&v->tree, n, NODE_TEMPORARY, new_name);
+		tree_rename(&v->tree, n, NODE_TEMPORARY, copy);
+	else
+		free(copy);
 	pthread_mutex_unlock(&v->lock);
 	if (old != NULL) {
 		staged_wipe(old);

@@ -247,14 +247,15 @@ static void lookup_control(fuse_req_t req, struct session *s, struct node *dir, 
 
 	if (v != NULL)
 		pthread_mutex_lock(&v->lock);
-	struct node *n = dir->kind == NODE_KEYS ? control_key(v, name) : control_find(s, dir, name);
+	int code = ENOENT;
+	struct node *n = dir->kind == NODE_KEYS ? control_key(v, name, &code) : control_find(s, dir, name);
 	if (n != NULL) {
 		entry_answer(req, n);
 		return;
 	}
 	if (v != NULL)
 		pthread_mutex_unlock(&v->lock);
-	fuse_reply_err(req, ENOENT);
+	fuse_reply_err(req, code);
 }
 
 void ops_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)

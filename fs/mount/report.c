@@ -142,7 +142,9 @@ static void session_report(FILE *f, struct session *s, struct volume *v)
 /* What was written to f, moved to out. */
 static int report_end(FILE *f, char **text, size_t *size, struct secret *out)
 {
-	int r = f == NULL || fclose(f) != 0 ? -ENOMEM : secret_append(out, *text, *size);
+	/* Without memory at the end of all fclose() succeeds, and there is no text. */
+	bool whole = f != NULL && ferror(f) == 0;
+	int r = (f != NULL && fclose(f) != 0) || !whole || *text == NULL ? -ENOMEM : secret_append(out, *text, *size);
 
 	free(*text);
 	return r;
@@ -170,17 +172,20 @@ int report_refresh(struct volume *v, struct secret *out)
 	return code != 0 ? -code : secret_append_text(out, line);
 }
 
-static void value_report(FILE *f, const struct request *r)
+/* 0 or -ENOMEM. */
+static int value_report(FILE *f, const struct request *r)
 {
 	struct key_info info = { 0 };
 	struct error why = ERROR_INIT;
 	enum key_kind kind = key_parse(&r->value, &info, &why);
 
 	fprintf(f, "\"size\":%zu,", r->value.len);
+	if (kind == KEY_UNCHECKED)
+		return -ENOMEM;
 	json_member(f, "state", kind == KEY_VALID ? "valid" : kind == KEY_FOREIGN ? "foreign" : "damaged");
 	if (kind != KEY_VALID) {
 		json_member(f, "reason", why.text);
-		return;
+		return 0;
 	}
 	json_member(f, "format", info.json ? "json" : "protobuf");
 	json_member(f, "algorithm", info.algorithm);
@@ -189,6 +194,7 @@ static void value_report(FILE *f, const struct request *r)
 	if (info.created_by[0] != '\0')
 		json_member(f, "created_by", info.created_by);
 	json_bool(f, "hmac", info.has_hmac);
+	return 0;
 }
 
 int report_key(const struct request *r, struct secret *out)
@@ -196,11 +202,12 @@ int report_key(const struct request *r, struct secret *out)
 	char *text = NULL;
 	size_t size = 0;
 	FILE *f = open_memstream(&text, &size);
+	int checked = 0;
 
 	if (f != NULL) {
 		fprintf(f, "{");
 		if (r->volume->caps & BACKEND_READ)
-			value_report(f, r);
+			checked = value_report(f, r);
 		json_time(f, "stored", r->entry.created);
 		json_time(f, "changed", r->entry.changed);
 		json_member(f, "store", r->volume->store.label);
@@ -208,5 +215,6 @@ int report_key(const struct request *r, struct secret *out)
 		json_text(f, r->name);
 		fprintf(f, "}\n");
 	}
-	return report_end(f, &text, &size, out);
+	int made = report_end(f, &text, &size, out);
+	return checked != 0 ? checked : made;
 }

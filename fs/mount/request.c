@@ -33,6 +33,7 @@ static void request_free(struct request *r)
 	secret_wipe(&r->value);
 	free(r->name);
 	free(r->new_name);
+	free(r->spare_name);
 	/* The interrupt that answered may still be leaving. */
 	pthread_mutex_lock(&r->lock);
 	pthread_mutex_unlock(&r->lock);

@@ -39,6 +39,7 @@ struct request {
 	struct staged *staged;
 	struct held *held;
 	char *name, *new_name;
+	char *spare_name;             /* a copy of new_name for whoever needs one when nothing may fail */
 	unsigned flags;
 	uint64_t owner;
 	struct fuse_file_info fi;

@@ -111,11 +111,54 @@ static int threads_start(struct session *s)
 		s->worker_count += r == 0;
 		s->workers_live += r == 0;
 	}
-	if (s->worker_count > 0)
-		s->clock_started = pthread_create(&s->clock, NULL, clock_main, s) == 0;
 	pthread_mutex_unlock(&s->lock);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return s->worker_count > 0 || s->ended ? 0 : r;
+}
+
+static void clock_stop(struct session *s)
+{
+	pthread_mutex_lock(&s->lock);
+	bool started = s->clock_started;
+	s->clock_started = false;
+	s->stopping = true;
+	pthread_cond_broadcast(&s->tick);
+	pthread_mutex_unlock(&s->lock);
+	if (started)
+		pthread_join(s->clock, NULL);
+}
+
+/* The kernel asks for INIT at once, or never if the mount is gone already. */
+static int init_await(struct session *s, struct error *err)
+{
+	pthread_mutex_lock(&s->lock);
+	while (!s->init_answered && s->workers_live > 0)
+		pthread_cond_wait(&s->stopped, &s->lock);
+	bool refused = s->init_refused;
+	pthread_mutex_unlock(&s->lock);
+	if (!refused)
+		return 0;
+	session_stop(s);
+	struct error ignored = ERROR_INIT;
+	session_loop(s, &ignored);
+	return error_set(err, ENOMEM, "no memory to serve the mount");
+}
+
+int session_start(struct session *s, struct error *err)
+{
+	sigset_t all, old;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	int r = pthread_create(&s->clock, NULL, clock_main, s);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	s->clock_started = r == 0;
+	if (r == 0)
+		r = threads_start(s);
+	if (r == 0)
+		return init_await(s, err);
+	clock_stop(s);
+	return error_set(err, r == EAGAIN ? ENOMEM : r, "no thread could be started to serve the mount: too many processes, or no memory");
 }
 
 static unsigned keys_lost(struct session *s)
@@ -148,20 +191,13 @@ static void volumes_settle(struct session *s)
 
 int session_loop(struct session *s, struct error *err)
 {
-	int r = threads_start(s);
-
-	if (r != 0)
-		return error_set(err, r, "no thread could be started to serve the mount");
 	pthread_mutex_lock(&s->lock);
 	while (s->workers_live > 0)
 		pthread_cond_wait(&s->stopped, &s->lock);
-	s->stopping = true;
-	pthread_cond_broadcast(&s->tick);
 	pthread_mutex_unlock(&s->lock);
 	for (size_t i = 0; i < s->worker_count; i++)
 		pthread_join(s->workers[i], NULL);
-	if (s->clock_started)
-		pthread_join(s->clock, NULL);
+	clock_stop(s);
 	volumes_settle(s);
 	unsigned lost = keys_lost(s);
 	if (lost > 0)

@@ -9,9 +9,11 @@
 
 struct session;
 
-/* Mount; volumes stay the caller's.  After success requests are queued by the kernel until session_loop(). */
+/* Mount; volumes stay the caller's.  After success requests are queued by the kernel until session_start(). */
 int session_mount(const struct mount_options *o, struct volume **volumes, size_t count, struct session **ret, struct error *err);
-/* Serve until unmounted or session_stop().  0: unmounted from outside or stopped; -errno. */
+/* Start the threads that serve: before whoever waits for the mount is told that it stands. */
+int session_start(struct session *s, struct error *err);
+/* Wait until unmounted or session_stop().  0: unmounted from outside or stopped; -errno. */
 int session_loop(struct session *s, struct error *err);
 /* From any thread, not from a signal handler: what was closed is finished within the timeout, bytes whose close has not
  * come are dropped and logged by name, then the loop ends. */

@@ -30,6 +30,7 @@ struct session {
 	pthread_t *workers;
 	size_t worker_count, workers_live;
 	bool clock_started, stop_begun;
+	bool init_answered, init_refused;
 	pthread_t clock;
 	pthread_cond_t tick;
 };

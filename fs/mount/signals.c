@@ -92,7 +92,8 @@ int signals_start(struct error *err)
 		r = pthread_create(&thread, &attr, signals_wait, NULL);
 		pthread_attr_destroy(&attr);
 	}
-	return r == 0 ? 0 : error_set(err, r, "a thread for signals cannot be started: %s", strerror(r));
+	return r == 0 ? 0 : error_set(err, r, "a thread for signals cannot be started: %s",
+	                                  r == EAGAIN ? "too many processes, or no memory" : strerror(r));
 }
 
 void signals_hold(void)

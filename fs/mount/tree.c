@@ -160,19 +160,14 @@ void tree_unlink(struct tree *t, struct node *n)
 	list_put(&t->orphans, n);
 }
 
-int tree_rename(struct tree *t, struct node *n, enum node_kind kind, const char *name)
+void tree_rename(struct tree *t, struct node *n, enum node_kind kind, char *name)
 {
-	char *copy = strdup(name);
-
-	if (copy == NULL)
-		return -ENOMEM;
 	node_unlink(t, n);
 	free(n->name);
-	n->name = copy;
+	n->name = name;
 	n->kind = kind;
 	n->ino = node_number(n->volume, kind, name);
 	node_link(t, n);
-	return 0;
 }
 
 void tree_stored(struct tree *t, struct node *n, bool stored)

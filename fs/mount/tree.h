@@ -75,8 +75,9 @@ struct node *tree_find(struct tree *t, const char *name, bool info);
 struct node *tree_add(struct tree *t, struct volume *v, enum node_kind kind, const char *name);
 /* Take the node from its name.  It lives on while the kernel or a handle knows it. */
 void tree_unlink(struct tree *t, struct node *n);
-/* Give a node a new name that must be free: a temporary one becomes a key. */
-int tree_rename(struct tree *t, struct node *n, enum node_kind kind, const char *name);
+/* Give a node a new name that must be free: a temporary one becomes a key.  The malloc'd name is taken over, so that
+ * nothing can fail here. */
+void tree_rename(struct tree *t, struct node *n, enum node_kind kind, char *name);
 void tree_stored(struct tree *t, struct node *n, bool stored);
 /* Free the node if nothing knows it any more. */
 void node_settle(struct tree *t, struct node *n);

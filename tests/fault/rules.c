@@ -121,7 +121,7 @@ static char *text_now(void)
 	FILE *f;
 
 	if (text == NULL)
-		abort();
+		return NULL;
 	if (env != NULL && env[0] == '@') {
 		f = fopen(env + 1, "re");
 		if (f != NULL) {
@@ -139,6 +139,8 @@ static bool reload(void)
 	struct rule *list;
 	char *text = text_now();
 
+	if (text == NULL)
+		return rules.text != NULL;    /* as they were */
 	if (rules.text != NULL && strcmp(rules.text, text) == 0) {
 		free(text);
 		return true;
