@@ -10,8 +10,8 @@ import subprocess
 import pytest
 
 from tests.support.mounts import mounted, unmount
+from tests.support.small import needs_root, resize, tmpfs
 
-root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 NOBODY = {"user": 65534, "group": 65534, "extra_groups": []}
 
 
@@ -20,21 +20,6 @@ def can_unshare():
 
 
 private = pytest.mark.skipif(not can_unshare(), reason="needs root and mount namespaces")
-
-
-@contextlib.contextmanager
-def tmpfs(path, options):
-    path.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"{options},mode=700", "kesfs-test", path], check=True)
-    try:
-        yield path
-    finally:
-        unmount(path)
-        path.rmdir()
-
-
-def resize(path, options):
-    subprocess.run(["mount", "-o", f"remount,{options}", path], check=True)
 
 
 def config(tmp, name, path):
@@ -59,7 +44,7 @@ def whole(path, values):
 
 # --- space, a read-only file system --------------------------------------------------------------------------------
 
-@root
+@needs_root
 def test_a_full_disk_ends_the_helper_with_5_and_a_second_run_finishes(migrate, store, keys, tmp):
     values = keys.many(100)
     a = store("a", values)
@@ -72,7 +57,7 @@ def test_a_full_disk_ends_the_helper_with_5_and_a_second_run_finishes(migrate, s
         assert whole(small, values) == values
 
 
-@root
+@needs_root
 def test_a_full_disk_does_not_lose_the_old_keys(migrate, mount, store, keys, tmp):
     old, new = keys.many(10), keys.many(10)
     a = store("a", new)
@@ -91,7 +76,7 @@ def test_a_full_disk_does_not_lose_the_old_keys(migrate, mount, store, keys, tmp
         assert whole(small, old) == old
 
 
-@root
+@needs_root
 def test_a_full_disk_is_enospc_at_close(mount, store, keys, tmp):
     with tmpfs(tmp / "small", "size=4k") as small:
         value = keys.a()
@@ -104,7 +89,7 @@ def test_a_full_disk_is_enospc_at_close(mount, store, keys, tmp):
         assert whole(small, {"fits": value}) == {"fits": value}
 
 
-@root
+@needs_root
 def test_a_read_only_file_system_is_refused_before_anything_is_done(migrate, mount, programs, store, keys, tmp):
     a = store("a", keys.many(3))
     with tmpfs(tmp / "fixed", "size=1m") as fixed:

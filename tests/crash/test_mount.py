@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from tests.support.small import needs_root, resize, tmpfs
+
 
 @pytest.mark.limit(1800)
 @pytest.mark.parametrize("place", ["tmp", "disk"])
@@ -33,6 +35,41 @@ def test_a_killed_daemon_leaves_whole_keys_and_a_new_one_finishes(place, store, 
             if missing:
                 programs.run("cp", *missing, m.path).expect(0)
         assert {name: value for name, value in target.all().items() if not name.startswith(".")} == source.all()
+
+
+def visible(path):
+    return {file.name: file.read_bytes() for file in path.iterdir() if not file.name.startswith(".")}
+
+
+@needs_root
+@pytest.mark.limit(1800)
+def test_a_daemon_that_is_killed_while_its_disk_fills_up_leaves_whole_keys(store, keys, mount, programs, rounds, tmp):
+    source = store("source", keys.many(100))
+    kept = {name: keys.a() for name in source.names()[::5]}
+    full = None
+    for round_ in rounds:
+        place = tmp / f"small-{rounds.done}"
+        with tmpfs(place, "size=160k") as small:
+            for name, value in kept.items():
+                (small / name).write_bytes(value)
+            with mount(small, "-o", "overwrite") as m:
+                copy = ["cp", *(source.path / name for name in source.names()), m.path]
+                process, began = programs.start(copy), time.monotonic()
+                if full is not None:
+                    rounds.wait(full, process)
+                    m.kill()
+                    programs.finish(process, check=False)
+                else:
+                    assert "No space left on device" in programs.finish(process).expect(1).err
+                    full = time.monotonic() - began
+            now = visible(small)
+            assert set(kept) <= set(now), round_
+            for name, value in now.items():
+                assert value in (kept.get(name), source.value(name)), f"{name} is damaged: {round_}"
+            resize(small, "size=4m")
+            with mount(small, "-o", "overwrite") as m:
+                programs.run("cp", *(source.path / name for name in source.names()), m.path).expect(0)
+            assert visible(small) == source.all(), round_
 
 
 @pytest.mark.limit(1800)
