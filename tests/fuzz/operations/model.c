@@ -751,6 +751,8 @@ static int rename_temporary(struct node *n, int name, bool noreplace)
 
 	if (old != NULL && noreplace)
 		return EEXIST;
+	if (old != NULL && old->file != NULL && old->file->committing)
+		return EBUSY;
 	if (old != NULL && old->file != NULL) {
 		struct file *f = old->file;
 		f->refs++;
