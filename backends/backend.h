@@ -118,7 +118,8 @@ struct backend_ops {
 	               const struct secret *val, struct error *err);
 	int (*remove)(struct backend *b, const struct call *c, const char *name, struct error *err);
 	/* Emit sentences on what this login may do ("may list", "may not create: the policy needs ..."), found out
-	 * without writing; for kesfs --probe and the plan.  say() gets true for "may".  NULL: nothing to say. */
+	 * without writing; for kesfs --probe and the plan.  say() gets true for "may"; what ends in '?' where that is not
+	 * known ("read?").  NULL: nothing to say. */
 	int (*probe)(struct backend *b, const struct call *c,
 	             void (*say)(bool may, const char *what, const char *sentence, void *arg), void *arg, struct error *err);
 	/* JSON members about the store's state for .kesfs/status, appended to buf without outer braces, such as

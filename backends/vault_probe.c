@@ -230,8 +230,8 @@ static void permission_say(const struct permission *p, bool may, const struct sa
 	else if (p->perhaps == NULL)
 		snprintf(sentence, sizeof sentence, "may not %s: the policy needs '%s' on %s", p->what, p->capability, p->path);
 	else
-		snprintf(sentence, sizeof sentence, "may %s at most keys of single names: for all the policy needs '%s' on %s",
-		         p->what, p->capability, p->path);
+		snprintf(sentence, sizeof sentence, "for single names at most: for all the policy needs '%s' on %s", p->capability,
+		         p->path);
 	s->say(may, may || p->perhaps == NULL ? p->what : p->perhaps, sentence, s->arg);
 }
 
@@ -280,8 +280,13 @@ static int permissions_say(struct backend *b, const struct call *c, const struct
 		return error_set(err, why.code, "%s", why.text);
 	if (atomic_load(&b->barred))
 		barred_say(b, s);
-	if (r == -EACCES || atomic_load(&b->barred))
-		return 0;                     /* nothing can be told without writing */
+	if (atomic_load(&b->barred))
+		return 0;
+	if (r == -EACCES) {
+		s->say(false, "rights?", "of this login cannot be told without trying: to ask for them, the policy needs 'update' on "
+		       "sys/capabilities-self", s->arg);
+		return 0;
+	}
 	for (size_t i = 0; r == 0 && i < count; i++)
 		permission_say(&permissions[i], granted(json, permissions[i].path, permissions[i].capability), s);
 	return r;

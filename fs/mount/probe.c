@@ -22,9 +22,15 @@ struct findings {
 	bool listed, read_refused;
 };
 
+static void line_print(char symbol, const char *what, const char *sentence)
+{
+	printf("  %c %-8.*s %s\n", symbol, (int)strcspn(what, "?"), what, sentence);
+}
+
+/* "read?" is not known. */
 static void finding_print(bool may, const char *what, const char *sentence)
 {
-	printf("  %c %-8s %s\n", may ? '+' : '-', what, sentence);
+	line_print(may ? '+' : strchr(what, '?') != NULL ? '?' : '-', what, sentence);
 }
 
 /* From the module.  What it thinks of listing is not needed: that was tried. */
@@ -64,9 +70,9 @@ static void caps_print(unsigned caps)
 	if (!(caps & BACKEND_WRITE))
 		finding_print(false, "write", "this kind of store takes no keys");
 	else if (!(caps & BACKEND_REPLACE))
-		finding_print(true, "replace", "by removing and creating: a power cut in between can leave the key absent");
+		line_print('.', "replace", "is done by removing and creating: a power cut in between can leave the key absent");
 	if (caps & BACKEND_TOMBSTONE)
-		finding_print(true, "delete", "but the name stays taken for a while");
+		line_print('.', "remove", "leaves the name taken for a while");
 }
 
 static int store_probe(const struct mount_options *o, struct store *s, struct error *err)
@@ -89,8 +95,8 @@ static int store_probe(const struct mount_options *o, struct store *s, struct er
 	else
 		return r;
 	listing_free(&l);
-	caps_print(store_caps(s));
 	r = s->ops->probe != NULL ? s->ops->probe(s->handle, &c, probe_say, &f, err) : 0;
+	caps_print(store_caps(s));
 	if (r == 0 && !f.listed && f.read_refused)
 		return error_set(err, EACCES, "%s: this login may neither list nor read", s->where);
 	return r;

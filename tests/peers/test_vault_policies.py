@@ -112,7 +112,16 @@ def test_the_probe_says_what_the_login_may_do(engine, programs, keys):
     config = engine.config(f"token: {engine.vault.token(engine.policy(('folder', 'list'), ('data', 'read')), no_default_policy=False)}")
     said = programs.run(programs.kesfs, "--probe", config).expect(0)
     assert re.search(r"\+ list +1 key\b", said.out) and re.search(r"\+ read ", said.out), said
-    assert f"needs 'create' on {engine.data('*')}" in said.out, said
+    assert re.search(rf"\? create +for single names at most: for all the policy needs 'create' on {re.escape(engine.data('*'))}", said.out), said
+    assert "+ replace" not in said.out, said
+
+
+def test_the_probe_says_that_it_may_not_ask_what_a_lean_login_may_do(engine, programs, keys):
+    engine.put("my-key", keys.a())
+    config = engine.config(f"token: {engine.vault.token(engine.policy(('folder', 'list'), ('data', 'read')))}")
+    said = programs.run(programs.kesfs, "--probe", config).expect(0)
+    assert re.search(r"\? rights +of this login cannot be told without trying: .*'update' on sys/capabilities-self", said.out), said
+    assert not re.search(r"[+-] (read|create|replace)", said.out), said
 
 
 def test_a_login_without_any_right_is_refused_at_once(engine, store, migrate, keys):
