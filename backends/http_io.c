@@ -23,7 +23,7 @@
 #define NEVER INT64_MAX
 
 enum {
-	EVENTS = 64,
+	EVENTS = 256,
 	SINK_PENDING_MAX = 1024 * 1024,
 	STACK_SIZE = 256 * 1024,
 	STACK_WIPED = 64 * 1024,
@@ -33,6 +33,7 @@ struct http_io {
 	pthread_mutex_t lock;
 	/* Guarded by lock. */
 	struct http_try *first, **last;       /* waiting, in order */
+	int64_t prune_at;                     /* the first deadline among them */
 	struct limit limit;
 	struct pace paces[HTTP_PACES];        /* of the classes that requests name; not known: never paced */
 	uint64_t pace_throttled;
@@ -40,10 +41,11 @@ struct http_io {
 	int64_t held_since;                   /* somebody waits because of throttling since then; 0: nobody does */
 	int64_t latency;
 	uint64_t connections;
-	bool started, stop, woken;
+	bool started, stop;
 	pthread_t thread;
 	int wake_fd;                          /* never changes */
-	atomic_bool look;                     /* a running try has a flag set */
+	atomic_bool asleep;                   /* the thread has seen all of the queue, and is to be woken for more */
+	atomic_bool look;                     /* a try has a flag set */
 	/* The thread's own. */
 	int epoll_fd;
 	CURLM *multi;
@@ -51,6 +53,7 @@ struct http_io {
 	size_t spare_count, spare_max;
 	struct http_try *running;
 	size_t running_count;
+	struct http_try *over, *told;         /* ended, not counted yet; counted, callers still asleep */
 	int64_t timer_at, queue_at, attend_at, idle_since;
 	struct http_heard heard;
 };
@@ -69,12 +72,13 @@ struct http_io *http_io_new(const struct http_options *o)
 	pthread_mutex_init(&io->lock, NULL);
 	io->last = &io->first;
 	io->latency = -1;
-	io->timer_at = io->queue_at = NEVER;
+	io->timer_at = io->queue_at = io->prune_at = NEVER;
 	io->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	io->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	io->spare_max = io->limit.max;
 	io->spare = calloc(io->spare_max, sizeof(CURL *));
-	struct epoll_event e = { .events = EPOLLIN, .data.fd = io->wake_fd };
+	/* Edge-triggered, so that nobody has to read it. */
+	struct epoll_event e = { .events = EPOLLIN | EPOLLET, .data.fd = io->wake_fd };
 	if (io->spare == NULL || io->wake_fd < 0 || io->epoll_fd < 0 ||
 	    epoll_ctl(io->epoll_fd, EPOLL_CTL_ADD, io->wake_fd, &e) != 0) {
 		http_io_free(io);
@@ -174,34 +178,58 @@ static void try_cancel(void *arg)
 	io_wake(t->io);
 }
 
-int http_io_run(struct http_io *io, struct http_try *t, struct cancel *cancel, struct error *err)
+static void news_wait(struct http_try *t)
+{
+	while (sem_wait(&t->news) != 0)
+		;                             /* EINTR */
+}
+
+/* All that comes, as it comes, until it is over. */
+static int sink_wait(struct http_io *io, struct http_try *t, struct error *err)
 {
 	int fed = 0;
 
-	t->io = io;
-	t->last = &t->first;
-	pthread_cond_init(&t->changed, NULL);
-	cancel_wake(cancel, try_cancel, t);
+	for (bool done = false; !done;) {
+		news_wait(t);
+		pthread_mutex_lock(&io->lock);
+		while (t->first != NULL)
+			fed = sink_feed(io, t, fed, err);
+		done = t->done;
+		pthread_mutex_unlock(&io->lock);
+	}
+	return fed < 0 ? fed : 0;
+}
+
+static int try_queue(struct http_io *io, struct http_try *t, struct error *err)
+{
 	pthread_mutex_lock(&io->lock);
 	int r = io_start(io, err);
 	if (r == 0) {
 		*io->last = t;
 		io->last = &t->next;
-		if (!io->woken) {
-			io->woken = true;
-			io_wake(io);
-		}
-		while (!t->done || t->first != NULL) {
-			if (t->first != NULL)
-				fed = sink_feed(io, t, fed, err);
-			else
-				pthread_cond_wait(&t->changed, &io->lock);
-		}
+		if (t->deadline < io->prune_at)
+			io->prune_at = t->deadline;
 	}
 	pthread_mutex_unlock(&io->lock);
+	if (r == 0 && atomic_exchange(&io->asleep, false))
+		io_wake(io);
+	return r;
+}
+
+int http_io_run(struct http_io *io, struct http_try *t, struct cancel *cancel, struct error *err)
+{
+	t->io = io;
+	t->last = &t->first;
+	sem_init(&t->news, 0, 0);
+	cancel_wake(cancel, try_cancel, t);
+	int r = try_queue(io, t, err);
+	if (r == 0 && t->req->sink != NULL)
+		r = sink_wait(io, t, err);
+	else if (r == 0)
+		news_wait(t);
 	cancel_wake(cancel, NULL, NULL);
-	pthread_cond_destroy(&t->changed);
-	return r != 0 ? r : fed < 0 ? fed : 0;
+	sem_destroy(&t->news);
+	return r;
 }
 
 bool http_io_chunk(struct http_io *io, struct http_try *t, struct http_chunk *c)
@@ -212,7 +240,7 @@ bool http_io_chunk(struct http_io *io, struct http_try *t, struct http_chunk *c)
 		*t->last = c;
 		t->last = &c->next;
 		t->pending += c->len;
-		pthread_cond_signal(&t->changed);
+		sem_post(&t->news);
 	} else {
 		t->paused = true;
 	}
@@ -356,26 +384,53 @@ static void try_unlink(struct http_io *io, struct http_try *t)
 	io->running_count--;
 }
 
-/* Hand the try back to its caller, with the lock held; it must not be touched afterwards. */
-static void try_done(struct http_io *io, struct http_try *t, bool admitted)
+/* Count what has ended, with the lock held. */
+static void over_count(struct http_io *io)
 {
-	if (admitted) {
-		limit_done(&io->limit);
-		io->counts.requests += t->sent;
-		if (http_try_answered(t))
-			io->latency = t->took;
+	while (io->over != NULL) {
+		struct http_try *t = io->over;
+
+		io->over = t->next;
+		if (t->admitted) {
+			limit_done(&io->limit);
+			io->counts.requests += t->sent;
+			io->connections += (uint64_t)t->connects;
+			if (http_try_answered(t))
+				io->latency = t->took;
+		}
+		if (t->req->sink != NULL) {
+			/* Its caller looks under the lock, so that this is the last touch. */
+			t->done = true;
+			sem_post(&t->news);
+		} else {
+			t->next = io->told;
+			io->told = t;
+		}
 	}
-	t->done = true;
-	pthread_cond_signal(&t->changed);
+}
+
+/* Wake the callers, all of them at once and without the lock: each that ran in between would only wait for it. */
+static void told_wake(struct http_io *io)
+{
+	while (io->told != NULL) {
+		struct http_try *t = io->told;
+
+		io->told = t->next;           /* with the last touch it may be gone */
+		sem_post(&t->news);
+	}
+}
+
+static void try_over(struct http_io *io, struct http_try *t)
+{
+	t->next = io->over;
+	io->over = t;
 }
 
 /* Over, one way or another: take the handle away and keep it for the next. */
 static void try_end(struct http_io *io, struct http_try *t, CURLcode result)
 {
-	long connects = 0;
-
 	http_try_collect(t, result);
-	curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
+	curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &t->connects);
 	curl_multi_remove_handle(io->multi, t->easy);
 	if (io->spare_count < io->spare_max) {
 		curl_easy_reset(t->easy);
@@ -385,10 +440,7 @@ static void try_end(struct http_io *io, struct http_try *t, CURLcode result)
 	}
 	t->easy = NULL;
 	try_unlink(io, t);
-	pthread_mutex_lock(&io->lock);
-	io->connections += (uint64_t)connects;
-	try_done(io, t, true);
-	pthread_mutex_unlock(&io->lock);
+	try_over(io, t);
 }
 
 static bool try_start(struct http_io *io, struct http_try *t)
@@ -410,14 +462,14 @@ static bool try_start(struct http_io *io, struct http_try *t)
 /* Take those out of the queue whose callers do not want them any more; the lock is held. */
 static void queue_prune(struct http_io *io, int64_t now)
 {
-	io->queue_at = NEVER;
+	io->prune_at = NEVER;
 	for (struct http_try **p = &io->first; *p != NULL;) {
 		struct http_try *t = *p;
 		bool cancelled = atomic_load(&t->cancelled);
 
 		if (!cancelled && now < t->deadline) {
-			if (t->deadline < io->queue_at)
-				io->queue_at = t->deadline;
+			if (t->deadline < io->prune_at)
+				io->prune_at = t->deadline;
 			p = &t->next;
 			continue;
 		}
@@ -425,7 +477,7 @@ static void queue_prune(struct http_io *io, int64_t now)
 		if (*p == NULL)
 			io->last = p;
 		t->end = cancelled ? HTTP_END_CANCELLED : HTTP_END_DEADLINE;
-		try_done(io, t, false);
+		try_over(io, t);
 	}
 }
 
@@ -460,15 +512,13 @@ static void held_note(struct http_io *io, bool held, int64_t now)
 	io->held_since = 0;
 }
 
-/* Start what the limiter and the paces allow.  false: the engine is to stop. */
-static bool queue_admit(struct http_io *io)
+/* Take those out of the queue, in order, that limiter and paces allow; the lock is held. */
+static struct http_try *queue_take(struct http_io *io, int64_t now)
 {
-	int64_t now = call_now();
+	struct http_try *taken = NULL, **end = &taken;
 	bool all = false, held = false;
 
-	pthread_mutex_lock(&io->lock);
-	io->woken = false;
-	queue_prune(io, now);
+	io->queue_at = io->prune_at;
 	for (struct http_try **p = &io->first; *p != NULL && !all;) {
 		struct http_try *t = *p;
 		int64_t when = try_admit(io, t, now, &all);
@@ -483,17 +533,40 @@ static bool queue_admit(struct http_io *io)
 		*p = t->next;
 		if (*p == NULL)
 			io->last = p;
-		pthread_mutex_unlock(&io->lock);
-		bool started = try_start(io, t);
-		pthread_mutex_lock(&io->lock);
-		if (!started) {
-			t->end = HTTP_END_NO_MEMORY;
-			try_done(io, t, true);
-		}
+		t->admitted = true;
+		t->next = NULL;
+		*end = t;
+		end = &t->next;
 	}
 	held_note(io, held, now);
+	return taken;
+}
+
+/* Count what is over, start what may start, wake who waited.  false: the engine is to stop. */
+static bool queue_admit(struct http_io *io, bool look)
+{
+	int64_t now = call_now();
+
+	pthread_mutex_lock(&io->lock);
+	if (look || now >= io->prune_at)
+		queue_prune(io, now);
+	over_count(io);
+	if (io->first == NULL)
+		io->prune_at = NEVER;
+	struct http_try *taken = queue_take(io, now);
 	bool stop = io->stop;
+	atomic_store(&io->asleep, true);
 	pthread_mutex_unlock(&io->lock);
+	while (taken != NULL) {
+		struct http_try *t = taken;
+
+		taken = t->next;
+		if (!try_start(io, t)) {
+			t->end = HTTP_END_NO_MEMORY;
+			try_over(io, t);
+		}
+	}
+	told_wake(io);
 	return !stop;
 }
 
@@ -528,11 +601,11 @@ static bool try_attend(struct http_io *io, struct http_try *t, int64_t now)
 	return false;
 }
 
-static void running_attend(struct http_io *io)
+static void running_attend(struct http_io *io, bool look)
 {
 	int64_t now = call_now();
 
-	if (!atomic_exchange(&io->look, false) && now < io->attend_at)
+	if (!look && now < io->attend_at)
 		return;
 	io->attend_at = now + ATTEND_NS;
 	for (struct http_try *t = io->running, *next; t != NULL; t = next) {
@@ -556,6 +629,8 @@ static int io_timeout(struct http_io *io)
 {
 	int64_t now = call_now(), at = io->timer_at < io->queue_at ? io->timer_at : io->queue_at;
 
+	if (io->over != NULL)
+		return 0;
 	if (io->running_count > 0) {
 		io->idle_since = now;
 		if (io->attend_at < at)
@@ -580,14 +655,11 @@ static void io_wait(struct http_io *io)
 	int left, n = epoll_wait(io->epoll_fd, events, EVENTS, io_timeout(io));
 	int64_t now = call_now();
 
+	atomic_store(&io->asleep, false);
 	for (int i = 0; i < n; i++) {
 		int fd = events[i].data.fd;
-		uint64_t count;
 
-		if (fd == io->wake_fd) {
-			if (read(fd, &count, sizeof count) < 0)
-				continue;
-		} else if (io->multi != NULL) {
+		if (fd != io->wake_fd && io->multi != NULL) {
 			unsigned e = events[i].events;
 			if (e & EPOLLIN)
 				http_heard_note(&io->heard, fd, now);
@@ -622,8 +694,12 @@ static void *io_main(void *arg)
 	struct http_io *io = arg;
 
 	io->idle_since = call_now();
-	while (queue_admit(io)) {
-		running_attend(io);
+	for (;;) {
+		bool look = atomic_exchange(&io->look, false);
+
+		if (!queue_admit(io, look))
+			break;
+		running_attend(io, look);
 		io_wait(io);
 		running_reap(io);
 	}

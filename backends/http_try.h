@@ -5,7 +5,7 @@
 #define KESFS_BACKENDS_HTTP_TRY_H
 
 #include <curl/curl.h>
-#include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -54,8 +54,9 @@ struct http_try {
 	/* From any thread. */
 	atomic_bool cancelled, enough, resume;
 
-	/* Guarded by the lock of io. */
-	pthread_cond_t changed;               /* done, or a chunk has come */
+	sem_t news;                           /* it is over, or a chunk has come */
+
+	/* Guarded by the lock of io; of a sink's only. */
 	bool done, paused;
 	struct http_chunk *first, **last;
 	size_t pending;                       /* bytes in the chunks */
@@ -65,7 +66,9 @@ struct http_try {
 	CURL *easy;
 	bool sent;                            /* the request may have left */
 	bool held;                            /* it had to wait in the queue because of throttling */
+	bool admitted;                        /* by the limiter, which counts it */
 	int local_port;                       /* of the connection it left on */
+	long connects;                        /* connections that were opened for it */
 	int64_t begun, heard;                 /* when it started; when a byte went or came last */
 	enum http_end end;
 	CURLcode result;
