@@ -73,9 +73,10 @@ struct backend_options {                      /* what the user allows, beyond th
 	void *warn_arg;
 };
 
-struct backend_counts {                       /* for the summary and .kesfs/status; all since open() */
+struct backend_counts {                       /* for the summary and .kesfs/status; since open() */
 	uint64_t requests, retries, throttled;
 	int64_t throttled_ns;                 /* time that throttling held us back */
+	unsigned window;                      /* requests in flight, at most, that the module thinks good now; 0: any */
 };
 
 struct backend_ops {

@@ -258,7 +258,7 @@ void http_io_good(struct http_io *io, const struct http_try *t)
 {
 	pthread_mutex_lock(&io->lock);
 	struct pace *pace = pace_of(io, t);
-	limit_good(&io->limit);
+	limit_good(&io->limit, t->mark, t->answered);
 	if (pace != NULL)
 		pace_good(pace, call_now());
 	pthread_mutex_unlock(&io->lock);
@@ -304,6 +304,7 @@ void http_io_counts(struct http_io *io, struct backend_counts *ret)
 	pthread_mutex_lock(&io->lock);
 	*ret = io->counts;
 	ret->throttled = io->limit.throttled + io->pace_throttled;
+	ret->window = (unsigned)io->limit.window;
 	if (io->held_since != 0)
 		ret->throttled_ns += call_now() - io->held_since;
 	pthread_mutex_unlock(&io->lock);
@@ -534,6 +535,7 @@ static struct http_try *queue_take(struct http_io *io, int64_t now)
 		if (*p == NULL)
 			io->last = p;
 		t->admitted = true;
+		t->mark = limit_mark(&io->limit);
 		t->next = NULL;
 		*end = t;
 		end = &t->next;

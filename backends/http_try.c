@@ -152,7 +152,7 @@ static int before_request(void *arg, char *ip, char *local_ip, int port, int loc
 		return CURL_PREREQFUNC_ABORT;
 	t->sent = true;
 	t->local_port = local_port;
-	t->heard = call_now();
+	t->heard = t->left = call_now();
 	return CURL_PREREQFUNC_OK;
 }
 
@@ -270,9 +270,11 @@ bool http_try_setup(struct http_try *t, CURL *easy)
 void http_try_collect(struct http_try *t, CURLcode result)
 {
 	curl_off_t after = 0;
+	int64_t now = call_now();
 
 	t->result = result;
-	t->took = call_now() - t->begun;
+	t->took = now - t->begun;
+	t->answered = now - t->left;
 	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &t->status);
 	curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &after);
 	t->retry_after = retry_after(after);

@@ -13,6 +13,7 @@
 
 #include "backends/http.h"
 #include "backends/http_tls.h"
+#include "backends/limit.h"
 
 /* Bytes on their way to a secret or a sink: grown by copy and wipe.  They are not in locked memory, so that the I/O
  * thread never waits for room in it; the caller's thread moves them there at once. */
@@ -67,13 +68,15 @@ struct http_try {
 	bool sent;                            /* the request may have left */
 	bool held;                            /* it had to wait in the queue because of throttling */
 	bool admitted;                        /* by the limiter, which counts it */
+	struct limit_mark mark;               /* of its start */
 	int local_port;                       /* of the connection it left on */
 	long connects;                        /* connections that were opened for it */
 	int64_t begun, heard;                 /* when it started; when a byte went or came last */
+	int64_t left;                         /* when it was sent: the connection stands */
 	enum http_end end;
 	CURLcode result;
 	long status;
-	int64_t retry_after, took;
+	int64_t retry_after, took, answered;  /* took: since begun; answered: since it left */
 	struct http_bytes head, body;
 	char text[CURL_ERROR_SIZE];           /* libcurl's own words */
 };

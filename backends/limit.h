@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * How many requests may be in flight, and when the next may start: a window that grows while the store answers well
- * and is cut when it says "slow down", one pause for the whole store, and the user's own caps.  Pure and without a
+ * and without delay, and is cut when it says "slow down", one pause for the whole store, and the user's own caps.  Pure and without a
  * lock: clock and randomness are passed in, and the owner guards it. */
 #ifndef KESFS_BACKENDS_LIMIT_H
 #define KESFS_BACKENDS_LIMIT_H
@@ -9,13 +9,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { LIMIT_START = 64, LIMIT_MAX = 128 };   /* a short run must fly; more only if the user says so */
+enum {
+	LIMIT_START = 32, LIMIT_MAX = 256,    /* more only if the user says so */
+	LIMIT_GROWTH = 3,             /* times what is proved; once the store has said "slow down" it is one more */
+	LIMIT_SLOWED = 3,             /* times the quickest answer: if they usually take longer, there is a queue at the store */
+	LIMIT_MEMORY = 8,            /* answers that make "usually" */
+	LIMIT_CROWD = 4,              /* in flight with others, at least: what was asked alone is no measure */
+};
 
 struct limit {
 	unsigned max, in_flight;
 	double window;                /* 1 ... max */
 	unsigned peak;                /* most in flight since the last cut: only what was used is proved */
-	bool cut_once;                /* before it the window grows by one for each good answer, then slower */
+	int64_t quickest, usual;      /* answer in company of others, ns */
+	bool cut_once;
 	int64_t cut_at;               /* answers to requests begun before it do not cut again */
 	unsigned pauses;              /* in a row, without a good answer in between */
 	int64_t paused_until;
@@ -30,7 +37,15 @@ int64_t limit_admit(struct limit *l, int64_t now);
 /* Would a request that limit_admit() did not let through start now, had the store never said "slow down"? */
 bool limit_held(const struct limit *l, int64_t now);
 void limit_done(struct limit *l);             /* an admitted request is over, however it ended */
-void limit_good(struct limit *l);             /* it was answered, and not by "slow down" */
+/* How it is at the start of a request: only what starts when the window is at least half full tells how a full one
+ * fares. */
+struct limit_mark {
+	unsigned in_flight;           /* this one included */
+	bool full;
+};
+struct limit_mark limit_mark(const struct limit *l);
+/* It was answered, and not by "slow down", took ns after it had left; at is the mark of its start. */
+void limit_good(struct limit *l, struct limit_mark at, int64_t took);
 /* The store said "slow down" to a request begun at begun.  after is its Retry-After in ns, 0 if it named none. */
 void limit_throttled(struct limit *l, int64_t begun, int64_t now, int64_t after, uint64_t random);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * How many lanes?  A store on the network decides itself how many requests are in flight, so there are plenty; and
- * one on a disk syncs for all who wait, so the more the better.  Else it is bound by processors (tmpfs), or by reads
- * (a disk): it starts with one lane a processor, and gets more as long as the processors are not busy. */
+ * How many lanes?  A store on the network decides itself how many requests are in flight: there is a lane for each of
+ * them.  One on a disk syncs for all who wait, so the more the better.  Else it is bound by processors (tmpfs), or by
+ * reads (a disk): it starts with one lane a processor, and gets more as long as the processors are not busy. */
 #include "fs/migrate/lanes.h"
 
 #include <errno.h>
@@ -33,6 +33,7 @@ struct lanes {
 	const struct phase *phase;
 	struct pool *pool;
 	struct lane *lane;
+	bool local;
 	size_t count, started, max, batch;     /* lanes made; running; allowed, unless threads are short */
 	atomic_size_t cursor, done;
 	pthread_mutex_t lock;
@@ -129,6 +130,22 @@ static bool lanes_wait(struct lanes *l, int64_t tick)
 	return ended;
 }
 
+/* As many as the stores take at once, together. */
+static size_t lanes_useful(const struct run *run)
+{
+	const struct side *const sides[] = { &run->source, &run->target, &run->backup };
+	struct backend_counts counts;
+	size_t lanes = 0;
+
+	for (size_t i = 0; i < sizeof sides / sizeof *sides; i++) {
+		if (!sides[i]->open || side_local(sides[i]))
+			continue;
+		side_counts(sides[i], &counts);
+		lanes += counts.window > 0 ? counts.window : LANES_NETWORK;
+	}
+	return lanes;
+}
+
 static void lanes_tend(struct lanes *l, struct progress *progress)
 {
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
@@ -136,11 +153,15 @@ static void lanes_tend(struct lanes *l, struct progress *progress)
 
 	while (!lanes_wait(l, tick)) {
 		int64_t wall_now = call_now(), cpu_then = cpu_now();
-		if (cpu_then - cpu < (wall_now - wall) * processors * 3 / 4)
+		if (!l->local)
+			lanes_grow(l, lanes_useful(l->run));
+		else if (cpu_then - cpu < (wall_now - wall) * processors * 3 / 4)
 			lanes_grow(l, l->started * 2);
 		wall = wall_now;
 		cpu = cpu_then;
-		tick = tick * 2 < TICK_MAX ? tick * 2 : TICK_MAX;
+		/* A store far away takes more with its first answers, and they come within some ticks. */
+		if (l->local || l->started == l->max || atomic_load(&l->done) > l->max)
+			tick = tick * 2 < TICK_MAX ? tick * 2 : TICK_MAX;
 		progress_tick(progress, atomic_load_explicit(&l->done, memory_order_relaxed));
 	}
 }
@@ -170,8 +191,11 @@ static size_t lanes_first(const struct run *run, const struct phase *phase, size
 
 	if (run->options.transfers > 0)
 		return *ret_max = run->options.transfers;
-	if (!run_local(run) || (!phase->reads_only && run->target.caps & BACKEND_SYNCS))
-		return *ret_max = lanes_memory();
+	*ret_max = lanes_memory();
+	if (!phase->reads_only && run->target.caps & BACKEND_SYNCS)
+		return *ret_max;
+	if (!run_local(run))
+		return lanes_useful(run);
 	*ret_max = LANES_LOCAL_MAX;
 	return processors < 1 ? 1 : processors > LANES_LOCAL_MAX ? LANES_LOCAL_MAX : (size_t)processors;
 }
@@ -179,8 +203,9 @@ static size_t lanes_first(const struct run *run, const struct phase *phase, size
 static int lanes_setup(struct lanes *l, size_t max, size_t work)
 {
 	l->max = max < work ? max : work;
+	l->local = run_local(l->run);
 	/* A batch must leave something for every lane, and a slow store takes one key at a time. */
-	l->batch = run_local(l->run) && work / (l->max * 8) >= BATCH_LOCAL ? BATCH_LOCAL : 1;
+	l->batch = l->local && work / (l->max * 8) >= BATCH_LOCAL ? BATCH_LOCAL : 1;
 	l->pool = pool_new((unsigned)l->max);
 	l->lane = calloc(l->max, sizeof *l->lane);
 	if (l->lane == NULL || l->pool == NULL)

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "backends/http.h"
+#include "backends/limit.h"
 #include "tests/support/caller.h"
 #include "tests/support/talk.h"
 
@@ -252,7 +253,7 @@ static void throttled_beyond_the_deadline_says_so(void **state)
 	assert_non_null(strstr(err.text, "slow down"));
 	http_state(http, &now);
 	assert_true(now.paused_ns <= INT64_C(60000000000));
-	assert_int_equal(now.window, 32);
+	assert_int_equal(now.window, LIMIT_START / 2);
 }
 
 static enum retry_verdict standby_is_fine(const struct http_reply *reply, void *arg)
@@ -273,7 +274,7 @@ static void a_module_may_judge_for_itself(void **state)
 	assert_int_equal(reply.status, 429);
 	http_state(http, &now);
 	assert_int_equal(now.paused_ns, 0);
-	assert_int_equal(now.window, 64);
+	assert_int_equal(now.window, LIMIT_START);
 }
 
 static enum retry_verdict slow_down_is_400(const struct http_reply *reply, void *arg)

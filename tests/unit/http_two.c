@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "backends/http.h"
+#include "backends/limit.h"
 #include "tests/support/caller.h"
 #include "tests/support/certs.h"
 #include "tests/support/talk.h"
@@ -56,10 +57,10 @@ static void stream_answer(struct server_request *r, uint32_t stream, void *arg)
 		r->hang_up = true;
 		return;
 	case TOGETHER:
-		/* Once 64 are there, all are answered. */
-		if (++*waiting < 64)
+		/* Once LIMIT_START are there, all are answered. */
+		if (++*waiting < LIMIT_START)
 			return;
-		for (unsigned i = 0; i < 64; i++)
+		for (unsigned i = 0; i < LIMIT_START; i++)
 			two_ok(r, stream - 2 * i, NULL);
 		*waiting = 0;
 		return;
@@ -98,14 +99,14 @@ static int call(const char *method, bool change, int64_t patience, struct http_r
 
 static void requests_share_a_connection(void **state)
 {
-	struct caller callers[64];
+	struct caller callers[LIMIT_START];
 	struct http_request req = { .method = "GET" };
 
 	start(TOGETHER);
 	req.url = server_url(server, NULL, "/");
-	for (int i = 0; i < 64; i++)
+	for (int i = 0; i < LIMIT_START; i++)
 		caller_start(&callers[i], http, &req, 60);
-	for (int i = 0; i < 64; i++) {
+	for (int i = 0; i < LIMIT_START; i++) {
 		assert_int_equal(caller_join(&callers[i]), 0);
 		assert_int_equal(callers[i].reply.status, 200);
 		caller_wipe(&callers[i]);

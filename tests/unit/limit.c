@@ -18,42 +18,86 @@
 
 static struct limit l;
 
+static struct limit_mark marks[4096];         /* of what is in flight, in order */
+
 static unsigned admit_all(int64_t now)
 {
 	unsigned n = 0;
 
 	while (limit_admit(&l, now) == 0)
-		n++;
+		marks[n++] = limit_mark(&l);
 	return n;
+}
+
+/* The window up to max, as answers that are all equally quick make it. */
+static unsigned grown(unsigned window, unsigned max)
+{
+	return window * LIMIT_GROWTH < max ? window * LIMIT_GROWTH : max;
+}
+
+static void answer_all_in(unsigned n, int64_t took)
+{
+	for (unsigned i = 0; i < n; i++) {
+		limit_done(&l);
+		limit_good(&l, marks[i], took);
+	}
 }
 
 static void answer_all(unsigned n)
 {
-	while (n-- > 0) {
-		limit_done(&l);
-		limit_good(&l);
-	}
+	answer_all_in(n, SECOND / 50);
 }
 
-static void it_begins_with_64_and_doubles_to_128(void **state)
+static void it_begins_high_and_grows_as_it_is_proved(void **state)
 {
 	limit_init(&l, 0, 0);
-	assert_int_equal(admit_all(0), 64);
+	assert_int_equal(admit_all(0), LIMIT_START);
 	assert_int_equal(limit_admit(&l, 0), INT64_MAX);
-	answer_all(64);
-	assert_int_equal(admit_all(0), 128);
-	answer_all(128);
-	assert_int_equal(admit_all(0), 128);
+	answer_all(LIMIT_START);
+	for (unsigned window = grown(LIMIT_START, LIMIT_MAX);; window = grown(window, LIMIT_MAX)) {
+		assert_int_equal(admit_all(0), window);
+		answer_all(window);
+		if (window == LIMIT_MAX)
+			break;
+	}
+	assert_int_equal(admit_all(0), LIMIT_MAX);
+}
+
+static void answers_that_become_slower_end_the_growth(void **state)
+{
+	limit_init(&l, 0, 0);
+	answer_all_in(admit_all(0), SECOND / 1000);
+	assert_int_equal((int)l.window, grown(LIMIT_START, LIMIT_MAX));
+	/* Twice as slow may be the way; a hundred times as slow is a queue, and two answers tell. */
+	answer_all_in(admit_all(0), SECOND / 10);
+	assert_in_range((int)l.window, grown(LIMIT_START, LIMIT_MAX), grown(LIMIT_START, LIMIT_MAX) + 4 * LIMIT_GROWTH);
+	unsigned n = admit_all(0);
+	answer_all_in(n, SECOND / 10);
+	assert_int_equal(admit_all(0), n);
+	answer_all_in(n, SECOND / 500);
+	assert_true((unsigned)l.window > n);
+}
+
+static void what_was_asked_alone_is_no_measure_of_slowness(void **state)
+{
+	limit_init(&l, 0, 0);
+	assert_int_equal(limit_admit(&l, 0), 0);
+	marks[0] = limit_mark(&l);
+	answer_all_in(1, 1);
+	unsigned n = admit_all(0);
+	assert_int_equal(n, LIMIT_START);
+	answer_all(n);
+	assert_int_equal(admit_all(0), grown(LIMIT_START, LIMIT_MAX));
 }
 
 static void the_users_own_cap_holds(void **state)
 {
-	limit_init(&l, 256, 0);
-	for (int i = 0; i < 3; i++) {
+	limit_init(&l, 2 * LIMIT_MAX, 0);
+	for (int i = 0; i < 10; i++) {
 		unsigned n = admit_all(0);
 		answer_all(n);
 	}
-	assert_int_equal(admit_all(0), 256);
+	assert_int_equal(admit_all(0), 2 * LIMIT_MAX);
 	limit_init(&l, 3, 0);
 	assert_int_equal(admit_all(0), 3);
 	answer_all(3);
@@ -65,9 +109,10 @@ static void a_window_that_is_not_used_does_not_grow(void **state)
 	limit_init(&l, 1000, 0);
 	for (int i = 0; i < 1000; i++) {
 		assert_int_equal(limit_admit(&l, 0), 0);
+		marks[0] = limit_mark(&l);
 		answer_all(1);
 	}
-	assert_int_equal((int)l.window, 64);
+	assert_int_equal((int)l.window, LIMIT_START);
 }
 
 static void a_burst_of_refusals_cuts_once(void **state)
@@ -78,9 +123,10 @@ static void a_burst_of_refusals_cuts_once(void **state)
 		limit_done(&l);
 		limit_throttled(&l, 10, 20 + i, SECOND, 0);
 	}
-	assert_int_equal((int)l.window, 32);
-	assert_int_equal(l.throttled, 64);
-	assert_int_equal(limit_admit(&l, 30), 20 + 63 + SECOND);
+	assert_int_equal(n, LIMIT_START);
+	assert_int_equal((int)l.window, LIMIT_START / 2);
+	assert_int_equal(l.throttled, LIMIT_START);
+	assert_int_equal(limit_admit(&l, 30), 20 + LIMIT_START - 1 + SECOND);
 	assert_true(limit_held(&l, 30));
 	/* After the pause fewer start; refused again, fewer still, but never none. */
 	for (int round = 0; round < 10; round++) {
@@ -101,12 +147,12 @@ static void it_grows_by_at_most_one_a_round_after_a_cut(void **state)
 	assert_int_equal(limit_admit(&l, 0), 0);
 	limit_done(&l);
 	limit_throttled(&l, 0, 1, SECOND, 0);
-	assert_int_equal((int)l.window, 32);
+	assert_int_equal((int)l.window, LIMIT_START / 2);
 	for (int round = 1; round <= 10; round++) {
 		unsigned n = admit_all(10 * SECOND);
 		answer_all(n);
 	}
-	assert_in_range((int)l.window, 32 + 5, 32 + 10);
+	assert_in_range((int)l.window, LIMIT_START / 2 + 5, LIMIT_START / 2 + 10);
 }
 
 static void without_retry_after_the_pause_backs_off_until_a_good_answer(void **state)
@@ -170,7 +216,9 @@ static void a_rate_spaces_the_starts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(it_begins_with_64_and_doubles_to_128),
+		cmocka_unit_test(it_begins_high_and_grows_as_it_is_proved),
+		cmocka_unit_test(answers_that_become_slower_end_the_growth),
+		cmocka_unit_test(what_was_asked_alone_is_no_measure_of_slowness),
 		cmocka_unit_test(the_users_own_cap_holds),
 		cmocka_unit_test(a_window_that_is_not_used_does_not_grow),
 		cmocka_unit_test(a_burst_of_refusals_cuts_once),
