@@ -7,6 +7,7 @@
  *   store.c    a store in memory that fails on request, and lets other operations happen in the middle of its calls
  *   stubs.c    instead of threads, clock, log and /proc
  *   model.c    what a mount should do
+ *   model/     the same, one noun per file: operation, node, file, handle, ...
  *
  * fuzz_operations.c makes operations out of bytes and holds mount and model against each other after each. */
 #ifndef KESFS_TESTS_FUZZ_OPERATIONS_WORLD_H
