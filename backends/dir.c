@@ -146,7 +146,7 @@ static void dir_close(struct backend *s)
 {
 	if (s == NULL)
 		return;
-	if (s->made)
+	if (s->made && dir_in_place(s, NULL) == 0)
 		rmdir(s->path);               /* fails, as it should, if anything was stored there */
 	if (s->fd >= 0)
 		close(s->fd);

@@ -97,7 +97,12 @@ static void a_missing_directory_is_made_on_request_but_not_its_parents(void **st
 	store_close(&s);
 	/* Nothing was stored in it. */
 	assert_int_equal(stat(path, &st), -1);
+	/* Another one that has taken its path is not ours to remove. */
+	assert_int_equal(open_here(path, true, &s, NULL), 0);
+	assert_int_equal(rmdir(path), 0);
 	assert_int_equal(mkdir(path, 0700), 0);
+	store_close(&s);
+	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(open_here(path, true, &s, NULL), 0);
 	store_close(&s);
 	assert_int_equal(rmdir(path), 0);
