@@ -52,6 +52,7 @@ static int run_steps(struct run *run, struct error *err)
 	signals_tell(run->signals, signal_early, run);
 	if (r == 0 && o->action == ACTION_COPY && !o->dry_run && !run->blocked && !atomic_load(&run->stopping))
 		r = write_keys(run, err);
+	run_silence(run);
 	run_show(run, true);
 	return r;
 }

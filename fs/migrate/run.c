@@ -3,6 +3,7 @@
  * What a settled key does to the run, and how the run ends. */
 #include "fs/migrate/run.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "fs/migrate/report.h"
@@ -12,8 +13,23 @@ static void side_judge(struct run *run, struct side *side)
 {
 	const char *why = side_hopeless(side);
 
-	if (why != NULL && !atomic_exchange(&run->stopping, true))
-		report_note(run->report, "%s %s %s: no new key is started", side->word, side_label(side), why);
+	if (why == NULL || atomic_exchange(&run->stopping, true))
+		return;
+	report_note(run->report, "%s %s %s: no new key is started", side->word, side_label(side), why);
+	if (side_silent(side))
+		run->silent = side;
+}
+
+void run_silence(struct run *run)
+{
+	for (size_t i = 0; run->silent != NULL && i < run->count; i++) {
+		struct item *item = &run->items[i];
+		if (item->outcome != OUTCOME_PENDING)
+			continue;
+		item_settle_as(item, OUTCOME_FAILED, EHOSTUNREACH, "not started: the %s does not answer any more",
+			       run->silent->word);
+		run_settled(run, item);
+	}
 }
 
 void run_settled(struct run *run, struct item *item)

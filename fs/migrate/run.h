@@ -39,6 +39,7 @@ struct run {
 	bool blocked;                         /* nothing may be written: the plan forbids it, */
 	bool declined;                        /* or the user, asked whether to replace */
 	atomic_bool stopping;                 /* start no new key: a signal, --max-errors, or a side that only refuses */
+	const struct side *silent;            /* it made the run stop; set by who set stopping, read when all have ended */
 	atomic_bool no_replace;               /* a key was lost, or its backup: start no other replace */
 	struct cancel stop;                   /* requested with the first signal: ends waiting, and calls that write nothing */
 	pthread_mutex_t watches_lock;
@@ -48,6 +49,8 @@ struct run {
 
 /* Count a settled item, show it if the plan is made, and stop the run where --max-errors or a refusing side says so. */
 void run_settled(struct run *run, struct item *item);
+/* What a side that does not answer has left undone is open, and named like every other failure. */
+void run_silence(struct run *run);
 /* The exit status that outcomes, sides and signals make. */
 int run_status(struct run *run);
 /* Show, in order, what was not shown yet: what is settled, or all. */

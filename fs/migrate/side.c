@@ -114,14 +114,17 @@ bool side_local(const struct side *s)
 	return s->caps & BACKEND_LOCAL;
 }
 
+bool side_silent(const struct side *s)
+{
+	return s->unanswered >= SILENT_ENOUGH && call_now() - s->silent_since >= (int64_t)(s->timeout * 1e9);
+}
+
 const char *side_hopeless(const struct side *s)
 {
 	if ((s->reads_refused >= REFUSED_ENOUGH && s->reads_done == 0) ||
 	    (s->writes_refused >= REFUSED_ENOUGH && s->writes_done == 0))
 		return "refuses every request";
-	if (s->unanswered >= SILENT_ENOUGH && call_now() - s->silent_since >= (int64_t)(s->timeout * 1e9))
-		return "does not answer any more";
-	return NULL;
+	return side_silent(s) ? "does not answer any more" : NULL;
 }
 
 void side_counts(const struct side *s, struct backend_counts *ret)

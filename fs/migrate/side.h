@@ -42,8 +42,10 @@ int side_learn(struct side *s, struct cancel *cancel, struct error *err);
 void side_close(struct side *s);              /* accepts the zeroed one */
 const char *side_label(const struct side *s);
 bool side_local(const struct side *s);
-/* Why the rest of the keys would fare no better: it has refused so many calls of one kind, and done none, or it has not
- * answered for as long as a call may take.  NULL: go on. */
+/* It has not answered for as long as a call may take. */
+bool side_silent(const struct side *s);
+/* Why the rest of the keys would fare no better: it has refused so many calls of one kind, and done none, or is
+ * silent.  NULL: go on. */
 const char *side_hopeless(const struct side *s);
 void side_counts(const struct side *s, struct backend_counts *ret);
 

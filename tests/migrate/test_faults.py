@@ -22,7 +22,8 @@ def test_no_new_key_is_started_once_a_side_has_not_answered_for_the_timeout(faul
     result = faulty(rule, "--from", a.path, "--to", b.path, "-j", "4", "--timeout", "1").expect(5)
     word = "target" if "create" in rule else "source"
     assert f"kesfs-migrate: {word} fs {a.path if word == 'source' else b.path} does not answer any more: no new key" in result.err
-    assert "not started" in result.err and not b.names()
+    assert len([line for line in result.lines if line.startswith("! ")]) == 2000 and not b.names()
+    assert f"! key-01999: not started: the {word} does not answer any more" in result.lines
 
 
 def test_one_key_that_cannot_be_had_in_time_stops_no_run(faulty, store, keys):
