@@ -116,7 +116,9 @@ bool side_local(const struct side *s)
 
 bool side_silent(const struct side *s)
 {
-	return s->unanswered >= SILENT_ENOUGH && call_now() - s->silent_since >= (int64_t)(s->timeout * 1e9);
+	int64_t heard = s->heard, since = s->silent_since;
+
+	return s->unanswered >= SILENT_ENOUGH && call_now() - (since > heard ? since : heard) >= (int64_t)(s->timeout * 1e9);
 }
 
 const char *side_hopeless(const struct side *s)
@@ -236,9 +238,10 @@ static void hear(struct side *s, int r, int64_t began)
 		atomic_store_explicit(&s->heard, call_now(), memory_order_relaxed);
 		if (atomic_load_explicit(&s->unanswered, memory_order_relaxed) != 0)
 			atomic_store(&s->unanswered, 0);
-	} else if (atomic_fetch_add(&s->unanswered, 1) == 0) {
-		int64_t heard = atomic_load(&s->heard);
-		atomic_store(&s->silent_since, began > heard ? began : heard);
+	} else {
+		if (atomic_load(&s->unanswered) == 0)
+			atomic_store(&s->silent_since, began);
+		atomic_fetch_add(&s->unanswered, 1);
 	}
 }
 
