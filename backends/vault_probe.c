@@ -39,10 +39,14 @@ static int health(struct backend *b, const struct call *c, struct error *err)
 	                                      .judge = health_judge, .doing = "asking for the health" };
 	HTTP_REPLY(reply);
 	AUTO_JSON(json);
+	AUTO_JSON(answer);
 	int r = vault_send(b, c, &ask, NULL, &reply, err);
 
 	if (r != 0)
 		return r;
+	/* A 503 of a proxy is no sealed Vault, which says so in JSON. */
+	if (reply.status >= 400 && reply.status != 429 && reply.status != 473 && json_parse(&reply.body, &json, NULL) != 0)
+		return 0;
 	switch (reply.status) {
 	case 200: case 429: case 473:         /* active; standby, which forwards; performance standby */
 		break;
@@ -58,9 +62,9 @@ static int health(struct backend *b, const struct call *c, struct error *err)
 		return 0;                     /* some proxies hide it; the login will tell */
 	}
 	atomic_store(&b->sealed, false);
-	r = vault_json(b, &ask, &reply, &json, err);
+	r = vault_json(b, &ask, &reply, &answer, err);
 	if (r == 0)
-		cluster_set(b, json_text(json, "cluster_id"));
+		cluster_set(b, json_text(answer, "cluster_id"));
 	return r;
 }
 

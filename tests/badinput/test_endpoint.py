@@ -15,6 +15,7 @@ class Page(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
         good = self.server.token_good and self.path == LOOKUP
         body = TOKEN if good else b"<html><body>404 page not found</body></html>"
         self.send_response(200 if good else 404)

@@ -175,6 +175,7 @@ def answering():
     (503, "application/json", b'{"errors":["Vault is sealed"]}', 7, "sealed"),
     (501, "application/json", b'{"errors":[]}', 7, "not initialised"),
     (472, "application/json", b"{}", 5, "disaster recovery"),
+    (501, "text/html", b"<html><body>Not Implemented</body></html>", 1, "check keystore.vault.endpoint"),
 ])
 def test_what_is_no_open_vault_is_said_in_a_sentence(status, kind, body, status_of_ours, sentence, answering, tmp, migrate):
     file = tmp / "strange.yml"
