@@ -8,12 +8,16 @@
  * round takes. */
 #include "backends/crowd.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
 #include <time.h>
@@ -52,12 +56,33 @@ static bool kernel_tells(void)
 		(major > 5 || (major == 5 && minor >= 17));
 }
 
+/* Only a journal orders what one sync of many writers leaves behind, and ext4 says whether it has one: the process that
+ * writes it, or "<none>" (Documentation/ABI/testing/sysfs-fs-ext4).  In doubt there is none. */
+static bool has_journal(dev_t dev)
+{
+	char link[64], device[PATH_MAX], path[64 + NAME_MAX], text[16];
+
+	snprintf(link, sizeof link, "/sys/dev/block/%u:%u", major(dev), minor(dev));
+	ssize_t n = readlink(link, device, sizeof device - 1);
+	if (n <= 0)
+		return false;
+	device[n] = '\0';
+	const char *slash = strrchr(device, '/');
+	snprintf(path, sizeof path, "/sys/fs/ext4/%.*s/journal_task", NAME_MAX, slash != NULL ? slash + 1 : device);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd >= 0 ? read(fd, text, sizeof text) : -1;
+	if (fd >= 0)
+		close(fd);
+	return n > 0 && isdigit((unsigned char)text[0]);
+}
+
 /* Only where it was measured, and power cuts were tried. */
 static bool system_fits(int fd)
 {
 	struct statfs fs;
+	struct stat st;
 
-	return fstatfs(fd, &fs) == 0 && fs.f_type == EXT4_SUPER_MAGIC;
+	return fstatfs(fd, &fs) == 0 && fs.f_type == EXT4_SUPER_MAGIC && fstat(fd, &st) == 0 && has_journal(st.st_dev);
 }
 
 /* KiB; in doubt too much. */

@@ -33,7 +33,6 @@ def mounted(image, place):
 
 class Disk:
     def __init__(self, tmp, *options, image=None):
-        self.journal = "^has_journal" not in options
         if os.geteuid() != 0 or shutil.which("mkfs.ext4") is None:
             pytest.skip("needs root and mkfs.ext4")
         self.tmp, self.image = tmp, image or tmp / "image"
@@ -79,11 +78,18 @@ def test_replaced_keys_survive(power, store, keys, programs):
         assert power.after_a_power_cut() == source.all()
 
 
+@pytest.fixture
+def journaled(tmp):
+    """Cut while something is written, an ext4 without a journal may be damaged beyond what e2fsck repairs, whatever was
+    synced: there is nothing to be promised."""
+    return Disk(tmp)
+
+
 @pytest.mark.limit(1800)
-def test_a_cut_at_any_moment_leaves_whole_keys_and_all_that_were_reported(power, store, keys, programs, rounds):
+def test_a_cut_at_any_moment_leaves_whole_keys_and_all_that_were_reported(journaled, store, keys, programs, rounds):
     source = store("source", keys.many(2000))
     values = source.all()
-    with power.mounted() as place:
+    with journaled.mounted() as place:
         for round_ in rounds:
             shutil.rmtree(place / "keys", ignore_errors=True)
             (place / "keys").mkdir()
@@ -92,13 +98,12 @@ def test_a_cut_at_any_moment_leaves_whole_keys_and_all_that_were_reported(power,
             rounds.wait(0.5, process)
             process.send_signal(signal.SIGSTOP)
             time.sleep(0.01)                # until its threads stand; what they write in it is no harm
-            found = power.after_a_power_cut()
+            found = journaled.after_a_power_cut()
             process.send_signal(signal.SIGKILL)
             result = programs.finish(process, check=False)
             assert found.items() <= values.items(), round_
             reported = {line[2:-1] for line in result.out.splitlines(True) if line.startswith("+ ") and line.endswith("\n")}
-            # Without a journal a cut while a directory grows loses entries of older files.
-            assert reported <= set(found) or not power.journal, round_
+            assert reported <= set(found), round_
 
 
 @contextlib.contextmanager
