@@ -186,6 +186,8 @@ static int dir_open(const struct config_map *cfg, const struct backend_options *
 		r = dir_open_fd(s, err);
 	if (r == 0)
 		r = dir_learn(s, err);
+	else if (s->made && s->fd < 0)
+		rmdir(s->path);               /* made a moment ago, and not opened: dir_close() does not know it */
 	dirsync_init(&s->sync, s->fd);
 	crowd_init(&s->crowd, s->listable && !s->in_memory ? s->fd : -1);
 	if (r != 0) {

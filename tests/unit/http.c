@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -133,6 +134,64 @@ static void many_requests_start_at_once(void **state)
 {
 	talk_start(answer_behind_the_gate, NULL);
 	many_at_once(LIMIT_START);
+}
+
+/* As from far away: what the machine adds to that does not look like a queue at the store. */
+static void answer_from_afar(struct server_request *r, void *arg)
+{
+	gate_pass(&gate);
+	nanosleep(&(struct timespec){ .tv_nsec = 30 * 1000 * 1000 }, NULL);
+	server_answer(r, 200, "", "{}");
+}
+
+static bool gate_fills(unsigned waiting)
+{
+	for (int i = 0; i < 50; i++) {
+		pthread_mutex_lock(&gate.lock);
+		bool enough = gate.waiting >= waiting;
+		pthread_mutex_unlock(&gate.lock);
+		if (enough)
+			return true;
+		nanosleep(&(struct timespec){ .tv_nsec = 10 * 1000 * 1000 }, NULL);
+	}
+	return false;
+}
+
+/* With quick answers in between: true once more than the first window are in flight at a time. */
+static bool more_than_at_first(struct caller *callers)
+{
+	struct http_request req = { .method = "GET", .url = server_url(server, NULL, "/") };
+
+	for (unsigned closed = 0; closed < 2; closed++) {
+		pthread_mutex_lock(&gate.lock);
+		gate.open = !closed;
+		pthread_mutex_unlock(&gate.lock);
+		for (unsigned i = 0; i < 2 * LIMIT_START; i++)
+			caller_start(&callers[i], http, &req, 60);
+		bool grown = closed && gate_await(&gate, LIMIT_START) && gate_fills(LIMIT_START + 1);
+		gate_open(&gate);
+		for (unsigned i = 0; i < 2 * LIMIT_START; i++) {
+			assert_int_equal(caller_join(&callers[i]), 0);
+			caller_wipe(&callers[i]);
+		}
+		if (grown)
+			return true;
+	}
+	return false;
+}
+
+static void more_are_in_flight_once_the_answers_were_quick(void **state)
+{
+	struct caller *callers = calloc(2 * LIMIT_START, sizeof *callers);
+	bool grown = false;
+
+	assert_non_null(callers);
+	talk_start(answer_from_afar, NULL);
+	gate_open(&gate);
+	for (int tries = 0; tries < 20 && !grown; tries++)
+		grown = more_than_at_first(callers);
+	assert_true(grown);
+	free(callers);
 }
 
 static unsigned now_in, most_in;              /* guarded by gate.lock */
@@ -453,6 +512,7 @@ int main(void)
 		cmocka_unit_test_teardown(connections_are_kept_and_used_again, talk_stop),
 		cmocka_unit_test_teardown(connections_close_when_nothing_happens, talk_stop),
 		cmocka_unit_test_teardown(many_requests_start_at_once, talk_stop),
+		cmocka_unit_test_teardown(more_are_in_flight_once_the_answers_were_quick, talk_stop),
 		cmocka_unit_test_teardown(no_more_are_in_flight_than_allowed, talk_stop),
 		cmocka_unit_test_teardown(a_rate_spaces_the_requests, talk_stop),
 		cmocka_unit_test_teardown(a_waiting_read_can_be_cancelled, talk_stop),
